@@ -1,0 +1,225 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/rivertype"
+
+	"aiagents/internal/egress"
+	"aiagents/internal/fault"
+	"aiagents/modules/enhancement"
+	"aiagents/modules/enhancement/evidence"
+	"aiagents/modules/enhancement/retrieval"
+	"aiagents/modules/notifier"
+	"aiagents/modules/tenant"
+	"aiagents/modules/webhook"
+)
+
+// lateQueue breaks the one circle of the wiring: River's client needs the workers, and the workers' module needs the client
+// to insert jobs. It is set before anything runs.
+type lateQueue struct{ client *queueClient }
+
+func (q *lateQueue) InsertTx(ctx context.Context, tx pgx.Tx, args river.JobArgs, opts *river.InsertOpts) (*rivertype.JobInsertResult, error) {
+	if q.client == nil {
+		return nil, errQueueStopped
+	}
+	return q.client.InsertTx(ctx, tx, args, opts)
+}
+
+// callers: webhook asks tenant who may call.
+type callers struct{ tenants *tenant.Module }
+
+func (a callers) Find(ctx context.Context, id string) (webhook.Tenant, error) {
+	return a.caller(a.tenants.Get(ctx, id))
+}
+
+func (a callers) FindFresh(ctx context.Context, id string) (webhook.Tenant, error) {
+	return a.caller(a.tenants.Fresh(ctx, id))
+}
+
+// caller gives an unknown tenant the decoy, so that verification does the same work for it.
+func (a callers) caller(t tenant.Tenant, err error) (webhook.Tenant, error) {
+	known := err == nil
+	if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Invalid) {
+		t, err = a.tenants.Decoy(), nil
+	}
+	if err != nil {
+		return webhook.Tenant{}, err
+	}
+	secrets := t.WebhookSecrets(time.Now())
+	return webhook.Tenant{
+		ID: t.ID, Active: known && !t.Disabled(), Secrets: []string{secrets[0].Reveal(), secrets[1].Reveal()},
+		Kinds: t.WebhookAuth, AllowedSources: t.Settings.AllowedCIDRs,
+	}, nil
+}
+
+// receiver: webhook hands deliveries to enhancement.
+type receiver struct{ enhancements *enhancement.Module }
+
+func (a receiver) ReceiveTx(ctx context.Context, tx pgx.Tx, d webhook.Delivery) (webhook.Receipt, error) {
+	r, err := a.enhancements.ReceiveTx(ctx, tx, enhancement.Delivery(d))
+	return webhook.Receipt(r), err
+}
+
+// resolved: webhook keeps a past ticket.
+type resolved struct{ tickets *retrieval.Store }
+
+func (a resolved) RecordTx(ctx context.Context, tx pgx.Tx, tenantID string, t webhook.ResolvedTicket) error {
+	return a.tickets.UpsertTicketTx(ctx, tx, tenantID, retrieval.Ticket{
+		ID: t.TicketID, Subject: t.Subject, Description: t.Description, Resolution: t.Resolution,
+		ResolvedAt: t.ResolvedAt, Priority: t.Priority, Tags: t.Tags, Source: "webhook",
+	})
+}
+
+// resolutions: enhancement keeps a past ticket that it fetched from the desk.
+type resolutions struct{ tickets *retrieval.Store }
+
+func (a resolutions) RecordTx(ctx context.Context, tx pgx.Tx, tenantID string, t enhancement.DeskTicket) error {
+	return a.tickets.UpsertTicketTx(ctx, tx, tenantID, retrieval.Ticket{
+		ID: t.Ticket.ID, Subject: t.Ticket.Subject, Description: t.Ticket.Description, Resolution: t.Resolution,
+		ResolvedAt: t.ResolvedAt, Priority: t.Ticket.Priority, Tags: t.Tags, AccountID: t.Ticket.AccountID, Source: "webhook",
+	})
+}
+
+// search: enhancement looks for similar tickets and articles.
+type search struct {
+	tickets *retrieval.Store
+	tenants *tenant.Module
+}
+
+func (a search) SimilarTickets(ctx context.Context, tenantID string, t evidence.Ticket) ([]evidence.SimilarTicket, error) {
+	q, err := a.query(ctx, tenantID, t)
+	if err != nil {
+		return nil, err
+	}
+	return a.tickets.SearchSimilar(ctx, tenantID, q)
+}
+
+func (a search) Articles(ctx context.Context, tenantID string, t evidence.Ticket) ([]evidence.Article, error) {
+	q, err := a.query(ctx, tenantID, t)
+	if err != nil {
+		return nil, err
+	}
+	return a.tickets.SearchArticles(ctx, tenantID, q)
+}
+
+// query limits the search to the ticket's own account where a tenant has several: they are customers of one MSP and must not
+// see each other. Where there is one account, all tickets of the tenant are its own, imported ones without an account too.
+func (a search) query(ctx context.Context, tenantID string, t evidence.Ticket) (retrieval.Query, error) {
+	owner, err := a.tenants.Get(ctx, tenantID)
+	if err != nil {
+		return retrieval.Query{}, err
+	}
+	q := retrieval.Query{Subject: t.Subject, Description: t.Description, ExcludeTicketID: t.ID}
+	if len(owner.Settings.AccountIDs) > 1 {
+		q.AccountID = t.AccountID
+	}
+	return q, nil
+}
+
+// desk: enhancement reads tickets through notifier.
+type desk struct{ notes *notifier.Module }
+
+func (a desk) Ticket(ctx context.Context, tenantID, ticketID string) (enhancement.DeskTicket, error) {
+	t, err := a.notes.GetRequest(ctx, tenantID, ticketID)
+	if err != nil {
+		return enhancement.DeskTicket{}, err
+	}
+	return enhancement.DeskTicket{
+		Ticket: evidence.Ticket{
+			ID: t.ID, Subject: t.Subject, Description: t.Description, Priority: t.Priority, Category: t.Category,
+			Requester: t.Requester, AccountID: t.AccountID, AccountName: t.AccountName, CreatedAt: t.CreatedAt,
+		},
+		Resolution: t.Resolution, ResolvedAt: t.ResolvedAt, Tags: t.Tags,
+	}, nil
+}
+
+// notes: enhancement has notes posted by notifier.
+type notes struct{ notes *notifier.Module }
+
+func (a notes) Post(ctx context.Context, n enhancement.Note) (enhancement.Posted, error) {
+	r, err := a.notes.Post(ctx, postRequest(n))
+	if err != nil {
+		return enhancement.Posted{}, unfenced(err)
+	}
+	return enhancement.Posted{NoteID: r.NoteID, Adopted: r.Adopted}, nil
+}
+
+func (a notes) RecordPostedTx(ctx context.Context, tx pgx.Tx, n enhancement.Note, p enhancement.Posted) error {
+	return unfenced(a.notes.RecordPostedTx(ctx, tx, postRequest(n), p.NoteID))
+}
+
+func postRequest(n enhancement.Note) notifier.PostRequest {
+	return notifier.PostRequest{
+		TenantID: n.TenantID, EnhancementID: n.Enhancement.String(), TicketID: n.TicketID,
+		Reference: n.Reference, Epoch: n.Epoch, HTML: n.HTML, Repost: n.Repost,
+	}
+}
+
+// unfenced translates notifier's word for a newer owner into enhancement's.
+func unfenced(err error) error {
+	var f *fault.Error
+	if errors.As(err, &f) && f.Code == "FENCED" {
+		return enhancement.ErrFenced
+	}
+	return err
+}
+
+// connections: notifier asks tenant how to reach a desk.
+type connections struct{ tenants *tenant.Module }
+
+func (a connections) Connection(ctx context.Context, tenantID string) (notifier.Connection, error) {
+	c, err := a.tenants.Connection(ctx, tenantID)
+	if err != nil {
+		return notifier.Connection{}, err
+	}
+	return notifier.Connection{
+		TenantID: c.TenantID, Edition: c.Edition, BaseURL: c.URL, Portal: c.Portal, APIKey: c.APIKey.Reveal(),
+		OAuth: notifier.OAuth{
+			AccountsURL: c.OAuth.AccountsURL, ClientID: c.OAuth.ClientID,
+			ClientSecret: c.OAuth.ClientSecret.Reveal(), RefreshToken: c.OAuth.RefreshToken.Reveal(),
+		},
+		NoteKey: c.NoteKey, AccountIDs: c.AccountIDs, OnAmbiguous: c.OnAmbiguous,
+	}, nil
+}
+
+// preferences: enhancement asks tenant how it wants its notes.
+type preferences struct{ tenants *tenant.Module }
+
+func (a preferences) Preferences(ctx context.Context, tenantID string) (enhancement.Preferences, error) {
+	t, err := a.tenants.Get(ctx, tenantID)
+	if err != nil {
+		return enhancement.Preferences{}, err
+	}
+	if t.Disabled() {
+		return enhancement.Preferences{}, fault.New(fault.Forbidden, "the tenant is disabled")
+	}
+	p := t.Preferences
+	return enhancement.Preferences{
+		Language: p.NoteLanguage, MaxWords: p.MaxWords,
+		MustFetch: t.Edition == tenant.MSPOnPrem || t.Edition == tenant.MSPCloud,
+		CanFetch:  t.Edition != tenant.Generic,
+		Skip: func(t evidence.Ticket) string {
+			if rule, skip := p.Skip.Skips(t.Subject, t.Category, t.Priority); skip {
+				return "the tenant's preferences skip it: " + rule
+			}
+			return ""
+		},
+	}, nil
+}
+
+func (a preferences) IDs(ctx context.Context) ([]string, error) { return a.tenants.IDs(ctx) }
+
+// monitors: enhancement looks at a tenant's monitoring through the guarded client.
+type monitors struct {
+	tenants *tenant.Module
+	guard   *egress.Guard
+}
+
+func (a monitors) Observe(ctx context.Context, tenantID string, hosts []evidence.System, at time.Time) ([]evidence.Observation, error) {
+	return nil, enhancement.ErrNotConfigured
+}

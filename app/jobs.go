@@ -1,0 +1,138 @@
+package app
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"github.com/riverqueue/river/rivertype"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
+
+	"aiagents/internal/fault"
+)
+
+// rescueAfter is River's own second net for jobs of dead workers; the first is reclaim.go. It must exceed every job's
+// timeout.
+const rescueMargin = 35 * time.Second
+
+// queueClient is River's client of a role. Built without queues it inserts and refuses unknown kinds, and never works.
+type queueClient = river.Client[pgx.Tx]
+
+// newInserter is the client of the serve role and of commands.
+func newInserter(pool *pgxpool.Pool, workers *river.Workers, logger *slog.Logger) (*queueClient, error) {
+	client, err := river.NewClient(riverpgxv5.New(pool), &river.Config{Workers: workers, Logger: quiet(logger)})
+	if err != nil {
+		return nil, fmt.Errorf("open job queue: %w", err)
+	}
+	return client, nil
+}
+
+// newWorkerClient is the client of the work and all roles.
+func newWorkerClient(pool *pgxpool.Pool, workers *river.Workers, periodic []*river.PeriodicJob, cfg Config, tel *telemetry) (*queueClient, error) {
+	client, err := river.NewClient(riverpgxv5.New(pool), &river.Config{
+		ID:                   newClientID(),
+		Workers:              workers,
+		Queues:               map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: cfg.Worker.Concurrency}},
+		PeriodicJobs:         periodic,
+		FetchCooldown:        10 * time.Millisecond,
+		JobTimeout:           cfg.Enhancement.JobTimeout,
+		RescueStuckJobsAfter: cfg.Enhancement.JobTimeout + rescueMargin,
+		SoftStopTimeout:      cfg.Worker.SoftStop,
+		Logger:               quiet(tel.logger),
+		ErrorHandler:         jobErrors{tel.logger},
+		Middleware:           []rivertype.Middleware{jobContext(tel.tracer)},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open job queue: %w", err)
+	}
+	return client, nil
+}
+
+// newClientID names a worker for River's rows and for our heartbeats. The host makes it readable, the rest unique.
+func newClientID() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	random := make([]byte, 4)
+	_, _ = rand.Read(random) // never fails, see crypto/rand
+	return fmt.Sprintf("%s-%d-%s", host, os.Getpid(), hex.EncodeToString(random))
+}
+
+// quiet keeps River's routine messages out of our log; what it warns of stays.
+func quiet(logger *slog.Logger) *slog.Logger {
+	return slog.New(minLevel{logger.Handler(), slog.LevelWarn}).With("module", "river")
+}
+
+type minLevel struct {
+	slog.Handler
+	level slog.Level
+}
+
+// Enabled implements slog.Handler.
+func (h minLevel) Enabled(ctx context.Context, l slog.Level) bool {
+	return l >= h.level && h.Handler.Enabled(ctx, l)
+}
+
+// WithAttrs implements slog.Handler.
+func (h minLevel) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return minLevel{h.Handler.WithAttrs(attrs), h.level}
+}
+
+// WithGroup implements slog.Handler.
+func (h minLevel) WithGroup(name string) slog.Handler {
+	return minLevel{h.Handler.WithGroup(name), h.level}
+}
+
+// jobContext gives a job's context the ids for the log and the trace that began with the webhook.
+func jobContext(tracer trace.Tracer) rivertype.Middleware {
+	return river.WorkerMiddlewareFunc(func(ctx context.Context, job *rivertype.JobRow, work func(context.Context) error) error {
+		var args struct {
+			TenantID      string `json:"tenant_id"`
+			EnhancementID string `json:"enhancement_id"`
+		}
+		// Periodic jobs carry no ids.
+		_ = json.Unmarshal(job.EncodedArgs, &args)
+		ctx = withLogIDs(ctx, logIDs{tenant: args.TenantID, enhancement: args.EnhancementID})
+		ctx, span := tracer.Start(withJobTrace(ctx, job.Metadata), "job "+job.Kind, trace.WithSpanKind(trace.SpanKindConsumer),
+			trace.WithAttributes(attribute.String("tenant_id", args.TenantID), attribute.Int("attempt", job.Attempt)))
+		defer span.End()
+		err := work(ctx)
+		if err != nil {
+			span.SetStatus(codes.Error, fault.KindOf(err).String())
+		}
+		return err
+	})
+}
+
+// jobErrors logs the end of a job that did not go well, once.
+type jobErrors struct{ logger *slog.Logger }
+
+// HandleError logs at the level of the fault: a wait is routine, what nobody foresaw is an error.
+func (h jobErrors) HandleError(ctx context.Context, job *rivertype.JobRow, err error) *river.ErrorHandlerResult {
+	level := slog.LevelWarn
+	if fault.KindOf(err) == fault.Internal && !errors.Is(err, context.Canceled) {
+		level = slog.LevelError
+	}
+	h.logger.Log(ctx, level, "job attempt failed", "kind", job.Kind, "job", job.ID, "attempt", job.Attempt, "error", err)
+	return nil
+}
+
+// HandlePanic logs the stack and not the value, which may quote a ticket.
+func (h jobErrors) HandlePanic(ctx context.Context, job *rivertype.JobRow, value any, stack string) *river.ErrorHandlerResult {
+	h.logger.ErrorContext(ctx, "job panicked", "kind", job.Kind, "job", job.ID, "attempt", job.Attempt,
+		"panic_type", fmt.Sprintf("%T", value), "stack", stack)
+	return nil
+}

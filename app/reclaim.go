@@ -1,0 +1,142 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"aiagents/db"
+)
+
+// silentBeats is how many heartbeats a worker may miss before its jobs are given to others.
+const silentBeats = 4
+
+// reclaimLock lets one worker sweep at a time.
+const reclaimLock = 0x61695265636c616d
+
+// heartbeats says that this worker lives, and gives the jobs of silent workers back to the queue. River's own rescuer goes by
+// a job's age alone, so it has to wait longer than the longest job; a heartbeat tells within seconds.
+//
+// It is safe to be wrong about a silent worker: the row of an enhancement fences whoever comes back.
+type heartbeats struct {
+	db        *db.DB
+	clientID  string
+	interval  time.Duration
+	logger    *slog.Logger
+	reclaimed prometheus.Counter
+	alive     prometheus.Gauge
+
+	// streak counts beats in a row that succeeded. After an outage of the database all workers look silent for a
+	// moment, so nobody sweeps before the others had the time to beat again.
+	streak int
+}
+
+func newHeartbeats(d *db.DB, clientID string, interval time.Duration, logger *slog.Logger) *heartbeats {
+	return &heartbeats{
+		db: d, clientID: clientID, interval: interval, logger: logger,
+		reclaimed: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "aiagents_jobs_reclaimed_total", Help: "Running jobs taken from silent workers and queued again.",
+		}),
+		alive: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "aiagents_workers_alive", Help: "Workers with a heartbeat within four intervals, as this worker sees them.",
+		}),
+	}
+}
+
+func (h *heartbeats) collectors() []prometheus.Collector {
+	return []prometheus.Collector{h.reclaimed, h.alive}
+}
+
+// run beats until ctx ends, and says goodbye then, so that a restart hands over at once.
+func (h *heartbeats) run(ctx context.Context) {
+	ticker := time.NewTicker(h.interval)
+	defer ticker.Stop()
+	for {
+		if err := h.beat(ctx); err != nil && ctx.Err() == nil {
+			h.logger.WarnContext(ctx, "heartbeat failed", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			h.leave(context.WithoutCancel(ctx))
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+func (h *heartbeats) beat(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, h.interval)
+	defer cancel()
+	var reclaimed int64
+	err := h.db.InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
+		var alive int
+		err := tx.QueryRow(ctx, `
+			WITH beat AS (
+			  INSERT INTO worker_heartbeats (client_id, seen_at) VALUES ($1, now())
+			  ON CONFLICT (client_id) DO UPDATE SET seen_at = now())
+			SELECT 1 + count(*) FROM worker_heartbeats
+			WHERE client_id <> $1 AND seen_at > now() - $2::interval`, h.clientID, h.silence()).Scan(&alive)
+		if err != nil {
+			return fmt.Errorf("beat: %w", err)
+		}
+		h.alive.Set(float64(alive))
+		if h.streak < silentBeats {
+			return nil
+		}
+		reclaimed, err = h.sweepTx(ctx, tx)
+		return err
+	})
+	if err != nil {
+		h.streak = 0
+		return err
+	}
+	h.streak++
+	if reclaimed > 0 {
+		h.reclaimed.Add(float64(reclaimed))
+		h.logger.WarnContext(ctx, "jobs of silent workers were queued again", "jobs", reclaimed)
+	}
+	return nil
+}
+
+func (h *heartbeats) silence() time.Duration { return silentBeats * h.interval }
+
+// sweepTx hands on the jobs of workers that are silent. The subquery is checked again under the row lock: a job that its
+// worker finished in the meantime is no longer running.
+func (h *heartbeats) sweepTx(ctx context.Context, tx pgx.Tx) (int64, error) {
+	var mine bool
+	if err := tx.QueryRow(ctx, `SELECT pg_try_advisory_xact_lock($1)`, int64(reclaimLock)).Scan(&mine); err != nil || !mine {
+		return 0, err
+	}
+	tag, err := tx.Exec(ctx, `
+		UPDATE river_job SET state = 'available', scheduled_at = now()
+		WHERE id IN (
+		  SELECT j.id FROM river_job j
+		  LEFT JOIN worker_heartbeats h ON h.client_id = j.attempted_by[array_upper(j.attempted_by, 1)]
+		  WHERE j.state = 'running' AND j.attempted_at < now() - $1::interval
+		    AND (h.client_id IS NULL OR h.seen_at < now() - $1::interval)
+		  FOR UPDATE OF j SKIP LOCKED)
+		  AND state = 'running'`, h.silence())
+	if err != nil {
+		return 0, fmt.Errorf("reclaim jobs: %w", err)
+	}
+	if _, err := tx.Exec(ctx, `DELETE FROM worker_heartbeats WHERE seen_at < now() - interval '1 hour'`); err != nil {
+		return 0, fmt.Errorf("forget workers: %w", err)
+	}
+	return tag.RowsAffected(), nil
+}
+
+func (h *heartbeats) leave(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, h.interval)
+	defer cancel()
+	err := h.db.InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, `DELETE FROM worker_heartbeats WHERE client_id = $1`, h.clientID)
+		return err
+	})
+	if err != nil {
+		h.logger.WarnContext(ctx, "heartbeat could not be taken back; the jobs of this worker wait a little longer", "error", err)
+	}
+}

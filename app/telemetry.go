@@ -1,0 +1,171 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/sdk/resource"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	semconv "go.opentelemetry.io/otel/semconv/v1.37.0"
+	"go.opentelemetry.io/otel/trace"
+)
+
+const serviceName = "aiagents"
+
+// logIDs are what every log line of a request or a job carries.
+type logIDs struct{ tenant, ticket, correlation, enhancement string }
+
+type logIDsKey struct{}
+
+// withLogIDs puts ids into the context; empty ones keep what is there.
+func withLogIDs(ctx context.Context, ids logIDs) context.Context {
+	old, _ := ctx.Value(logIDsKey{}).(logIDs)
+	keep := func(into *string, from string) {
+		if *into == "" {
+			*into = from
+		}
+	}
+	keep(&ids.tenant, old.tenant)
+	keep(&ids.ticket, old.ticket)
+	keep(&ids.correlation, old.correlation)
+	keep(&ids.enhancement, old.enhancement)
+	return context.WithValue(ctx, logIDsKey{}, ids)
+}
+
+// newLogger writes the fields that operators' tools expect: timestamp, level, message, service, environment, and the ids of
+// the context.
+func newLogger(w io.Writer, cfg Config) *slog.Logger {
+	var level slog.Level
+	// validate has accepted the level; a zero value is info.
+	_ = level.UnmarshalText([]byte(cfg.Log.Level))
+	opts := &slog.HandlerOptions{Level: level, ReplaceAttr: renameAttr}
+	var h slog.Handler = slog.NewJSONHandler(w, opts)
+	if cfg.Log.Format == "text" {
+		h = slog.NewTextHandler(w, opts)
+	}
+	return slog.New(idHandler{h}).With("service", serviceName, "environment", cfg.Environment)
+}
+
+// secretKeys are attribute names whose values never reach a log, whoever logs them.
+var secretKeys = []string{"authorization", "password", "secret", "token", "api_key", "apikey", "cookie", "prompt", "description"}
+
+func renameAttr(groups []string, a slog.Attr) slog.Attr {
+	if len(groups) == 0 {
+		switch a.Key {
+		case slog.TimeKey:
+			a.Key = "timestamp"
+		case slog.MessageKey:
+			a.Key = "message"
+		case slog.LevelKey:
+			a.Value = slog.StringValue(strings.ToLower(a.Value.String()))
+		}
+	}
+	for _, key := range secretKeys {
+		if strings.EqualFold(a.Key, key) {
+			return slog.String(a.Key, "[redacted]")
+		}
+	}
+	return a
+}
+
+// idHandler adds the ids of the context to each line.
+type idHandler struct{ slog.Handler }
+
+// Handle implements slog.Handler.
+func (h idHandler) Handle(ctx context.Context, r slog.Record) error {
+	if ids, ok := ctx.Value(logIDsKey{}).(logIDs); ok {
+		for _, a := range []slog.Attr{
+			slog.String("tenant_id", ids.tenant), slog.String("ticket_id", ids.ticket),
+			slog.String("correlation_id", ids.correlation), slog.String("enhancement_id", ids.enhancement),
+		} {
+			if a.Value.String() != "" {
+				r.AddAttrs(a)
+			}
+		}
+	}
+	if sc := trace.SpanContextFromContext(ctx); sc.HasTraceID() {
+		r.AddAttrs(slog.String("trace_id", sc.TraceID().String()))
+	}
+	return h.Handler.Handle(ctx, r)
+}
+
+// WithAttrs implements slog.Handler.
+func (h idHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return idHandler{h.Handler.WithAttrs(attrs)}
+}
+
+// WithGroup implements slog.Handler.
+func (h idHandler) WithGroup(name string) slog.Handler { return idHandler{h.Handler.WithGroup(name)} }
+
+// telemetry is what the parts of a process report to.
+type telemetry struct {
+	logger   *slog.Logger
+	registry *prometheus.Registry
+	provider trace.TracerProvider
+	tracer   trace.Tracer
+	shutdown func(context.Context) error
+}
+
+// newTelemetry exports traces over OTLP when the standard OTEL_EXPORTER_OTLP_ENDPOINT is set; without it spans are made, so
+// that ids appear in logs and cross the queue, and go nowhere.
+func newTelemetry(ctx context.Context, logger *slog.Logger, version string) (*telemetry, error) {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	)
+	info := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "aiagents_build_info", Help: "Always 1; the version is in the label."}, []string{"version"})
+	info.WithLabelValues(version).Set(1)
+	registry.MustRegister(info)
+	options := []sdktrace.TracerProviderOption{
+		sdktrace.WithResource(resource.NewWithAttributes(semconv.SchemaURL,
+			semconv.ServiceName(serviceName), semconv.ServiceVersion(version))),
+	}
+	if os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT") != "" || os.Getenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") != "" {
+		exporter, err := otlptracehttp.New(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("open trace exporter: %w", err)
+		}
+		options = append(options, sdktrace.WithBatcher(exporter))
+	}
+	provider := sdktrace.NewTracerProvider(options...)
+	otel.SetTextMapPropagator(propagator)
+	return &telemetry{
+		logger: logger, registry: registry, provider: provider, tracer: provider.Tracer(serviceName), shutdown: provider.Shutdown,
+	}, nil
+}
+
+// propagator carries a trace in W3C's traceparent header.
+var propagator = propagation.TraceContext{}
+
+// traceMetadata puts the current trace into a job's metadata.
+func traceMetadata(ctx context.Context) []byte {
+	carrier := propagation.MapCarrier{}
+	propagator.Inject(ctx, carrier)
+	if len(carrier) == 0 {
+		return nil
+	}
+	raw, err := json.Marshal(carrier)
+	if err != nil {
+		return nil
+	}
+	return raw
+}
+
+// withJobTrace continues the trace that a job's metadata carries.
+func withJobTrace(ctx context.Context, metadata []byte) context.Context {
+	carrier := propagation.MapCarrier{}
+	// Metadata that is not a flat object simply carries no trace.
+	_ = json.Unmarshal(metadata, &carrier)
+	return propagator.Extract(ctx, carrier)
+}

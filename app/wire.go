@@ -1,0 +1,112 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/labstack/echo/v4"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/riverqueue/river"
+
+	"aiagents/db"
+	"aiagents/internal/egress"
+	"aiagents/internal/keyring"
+	"aiagents/modules/enhancement"
+	"aiagents/modules/enhancement/retrieval"
+	"aiagents/modules/enhancement/synthesis"
+	"aiagents/modules/enhancement/systems"
+	"aiagents/modules/notifier"
+	"aiagents/modules/tenant"
+	"aiagents/modules/webhook"
+)
+
+// system is every module, wired. Roles run it; commands call it.
+type system struct {
+	db           *db.DB
+	tenants      *tenant.Module
+	webhooks     *webhook.Module
+	enhancements *enhancement.Module
+	notes        *notifier.Module
+	tickets      *retrieval.Store
+	inventory    *systems.Inventory
+	model        *synthesis.Client
+	guard        *egress.Guard
+	workers      *river.Workers
+	queue        *lateQueue
+}
+
+// wire builds the modules and hands each its neighbours. It is the only place that does.
+func wire(d *db.DB, keys *keyring.Keyring, cfg Config, tel *telemetry) (*system, error) {
+	named := func(module string) *slog.Logger { return tel.logger.With("module", module) }
+	s := &system{db: d, workers: river.NewWorkers(), queue: &lateQueue{}}
+	var err error
+	s.tenants, err = tenant.New(tenant.Deps{DB: d, Keyring: keys, Logger: named("tenant"), Clock: time.Now}, cfg.Tenant)
+	if err != nil {
+		return nil, err
+	}
+	s.guard, err = egress.New(egress.Policy{
+		AllowCIDRs:    prefixes(cfg.Egress.AllowCIDRs),
+		AllowLoopback: cfg.development(),
+		AllowHTTP:     cfg.Environment != production,
+		CAFile:        cfg.Egress.CAFile,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("egress: %w", err)
+	}
+	s.notes, err = notifier.New(notifier.Deps{
+		DB: d, Connections: connections{s.tenants}, Sealer: s.tenants, Egress: s.guard, Logger: named("notifier"), Clock: time.Now,
+	}, cfg.Notifier)
+	if err != nil {
+		return nil, err
+	}
+	s.model, err = synthesis.New(modelConfig(cfg.OpenAI), time.Now)
+	if err != nil {
+		return nil, err
+	}
+	s.tickets = retrieval.New(d, cfg.Retrieval, named("retrieval"))
+	s.inventory = systems.New(d)
+	s.enhancements, err = enhancement.New(enhancement.Deps{
+		DB: d, Queue: s.queue, Desk: desk{s.notes}, Notes: notes{s.notes}, Tenants: preferences{s.tenants},
+		Similar: search{s.tickets, s.tenants}, Articles: search{s.tickets, s.tenants}, Systems: s.inventory,
+		Monitoring: monitors{s.tenants, s.guard}, Resolutions: resolutions{s.tickets}, Model: s.model,
+		Logger: named("enhancement"), Tracer: tel.tracer, Clock: time.Now, TraceMetadata: traceMetadata,
+	}, cfg.Enhancement)
+	if err != nil {
+		return nil, err
+	}
+	s.webhooks, err = webhook.New(webhook.Deps{
+		DB: d, Tenants: callers{s.tenants}, Enhancements: receiver{s.enhancements}, Resolutions: resolved{s.tickets},
+		Logger: named("webhook"), Clock: time.Now,
+	}, cfg.Webhook)
+	if err != nil {
+		return nil, err
+	}
+	s.enhancements.Register(s.workers)
+	return s, nil
+}
+
+// mount adds the public routes.
+func (s *system) mount(e *echo.Echo) { s.webhooks.Mount(e.Group("")) }
+
+// collectors are the metrics of all modules.
+func (s *system) collectors() []prometheus.Collector {
+	all := []prometheus.Collector{&queueStats{db: s.db}}
+	all = append(all, s.webhooks.Collectors()...)
+	all = append(all, s.enhancements.Collectors()...)
+	return append(all, s.notes.Collectors()...)
+}
+
+// periodicJobs are what River's leader starts by the clock.
+func (s *system) periodicJobs() []*river.PeriodicJob { return s.enhancements.PeriodicJobs() }
+
+func modelConfig(c OpenAIConfig) synthesis.Config {
+	return synthesis.Config{
+		APIKey: c.APIKey, BaseURL: c.BaseURL, Model: c.Model, FallbackModels: c.FallbackModels,
+		Timeout: c.Timeout, RetryDelay: c.RetryDelay, CAFile: c.CAFile,
+	}
+}
+
+// close ends what wire began.
+func (s *system) close(context.Context) { s.notes.Close() }

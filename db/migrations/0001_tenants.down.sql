@@ -1,0 +1,3 @@
+DROP TABLE audit_log;
+DROP TABLE tenant_configs;
+DROP TABLE tenant_directory;

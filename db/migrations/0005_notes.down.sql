@@ -1,0 +1,2 @@
+DROP TABLE desk_connections;
+DROP TABLE note_posts;

@@ -1,0 +1,294 @@
+package monitoring
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"text/template"
+
+	"aiagents/internal/fault"
+	"aiagents/modules/enhancement/evidence"
+)
+
+// Config is one provider in a tenant's preferences.
+type Config struct {
+	// Kind is one of prometheus, alertmanager, zabbix, datadog.
+	Kind string `json:"kind"`
+	// Name is what the note calls it; default is the kind.
+	Name string `json:"name,omitempty"`
+	// BaseURL is where the API lives, such as https://prometheus.example or https://zabbix.example/zabbix. Datadog's default is
+	// https://api.datadoghq.com.
+	BaseURL string `json:"base_url,omitempty"`
+	// LinkURL is where people reach it, if elsewhere.
+	LinkURL string `json:"link_url,omitempty"`
+	// Auth is bearer (default), basic (the credential is user:password) or none. Prometheus and Alertmanager only.
+	Auth string `json:"auth,omitempty"`
+	// Credential names the secret: a token, user:password, or Datadog's API key. It is never the secret itself.
+	Credential string `json:"credential,omitempty"`
+	// AppCredential names the secret with Datadog's application key.
+	AppCredential string `json:"app_credential,omitempty"`
+	// OrgID is sent as X-Scope-OrgID, by which Mimir, Cortex and Loki tell tenants apart.
+	OrgID string `json:"org_id,omitempty"`
+	// Labels restrict a Prometheus or Alertmanager that several customers share to one of them, such as {"customer": "acme"}.
+	Labels map[string]string `json:"labels,omitempty"`
+	// HostLabel is the label by which Prometheus names hosts; default is instance.
+	HostLabel string `json:"host_label,omitempty"`
+	// NearInTime also reports what happened near in time to other hosts. Set it only where all hosts of the server
+	// belong to this tenant.
+	NearInTime bool `json:"near_in_time,omitempty"`
+	// Queries are asked beside the alerts, per role of the hosts. Prometheus and Datadog only.
+	Queries []Query `json:"queries,omitempty"`
+}
+
+// Query asks for one figure of hosts of a role. Every series that comes back, and is above or below the threshold where
+// there is one, is reported.
+type Query struct {
+	// Role is a part of the inventory's role, in any case; empty means every host.
+	Role string `json:"role,omitempty"`
+	// Name is what the note says, such as "Disk almost full".
+	Name string `json:"name"`
+	// Query is a template. {{.Hosts}} stands for the hosts: in PromQL a regular expression, as in
+	// disk_used_percent{instance=~"{{.Hosts}}"} > 90; in Datadog's language a filter, as in
+	// max:system.disk.in_use{ {{.Hosts}} } by {host}.
+	Query string   `json:"query"`
+	Above *float64 `json:"above,omitempty"`
+	Below *float64 `json:"below,omitempty"`
+	Unit  string   `json:"unit,omitempty"`
+	// Severity is critical, warning (default) or info.
+	Severity string `json:"severity,omitempty"`
+
+	template *template.Template
+}
+
+// Secrets returns the secret of a name. It is asked once for each credential when the providers are opened.
+type Secrets func(name string) (string, error)
+
+// Open makes the providers of a tenant from its preferences: a JSON array of Config, where nothing or null means none. All
+// faults of the configuration are named at once. Requests go through the given client, whose limits on addresses hold.
+func Open(raw json.RawMessage, secrets Secrets, httpClient *http.Client) ([]Provider, error) {
+	raw = bytes.TrimSpace(raw)
+	if len(raw) == 0 || string(raw) == "null" {
+		return nil, nil
+	}
+	var configs []Config
+	decoder := json.NewDecoder(bytes.NewReader(raw))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&configs); err != nil {
+		return nil, fault.Newf(fault.Invalid, "monitoring: expected a list of providers: %v", err)
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return nil, fault.New(fault.Invalid, "monitoring: expected one list of providers and nothing after it")
+	}
+	var providers []Provider
+	var faults []string
+	for i, c := range configs {
+		p, err := c.open(secrets, httpClient)
+		if err != nil {
+			faults = append(faults, fmt.Sprintf("monitoring[%d]: %v", i, err))
+			continue
+		}
+		providers = append(providers, p)
+	}
+	if len(faults) > 0 {
+		return nil, fault.New(fault.Invalid, strings.Join(faults, "; "))
+	}
+	return providers, nil
+}
+
+func (c Config) open(secrets Secrets, httpClient *http.Client) (Provider, error) {
+	kinds := []string{"prometheus", "alertmanager", "zabbix", "datadog"}
+	if !slices.Contains(kinds, c.Kind) {
+		return nil, fmt.Errorf("kind %q: must be one of %s", c.Kind, strings.Join(kinds, ", "))
+	}
+	c.Name = cmp.Or(c.Name, strings.ToUpper(c.Kind[:1])+c.Kind[1:])
+	if c.Kind == "datadog" {
+		c.BaseURL = cmp.Or(c.BaseURL, "https://api.datadoghq.com")
+	}
+	base, err := parseBase("base_url", c.BaseURL)
+	if err != nil {
+		return nil, err
+	}
+	link := base
+	if c.LinkURL != "" {
+		if link, err = parseBase("link_url", c.LinkURL); err != nil {
+			return nil, err
+		}
+	}
+	if err := c.validate(); err != nil {
+		return nil, err
+	}
+	header, err := c.headers(secrets)
+	if err != nil {
+		return nil, err
+	}
+	s := server{name: c.Name, client: newClient(httpClient, base, header), link: link, nearInTime: c.NearInTime}
+	switch c.Kind {
+	case "prometheus":
+		return &prometheus{server: s, labels: c.Labels, hostLabel: cmp.Or(c.HostLabel, "instance"), queries: c.Queries}, nil
+	case "alertmanager":
+		return &alertmanager{server: s, labels: c.Labels}, nil
+	case "zabbix":
+		return &zabbix{server: s}, nil
+	default:
+		if c.LinkURL == "" {
+			s.link = datadogSite(base)
+		}
+		return &datadog{server: s, queries: c.Queries}, nil
+	}
+}
+
+// server is what all providers have.
+type server struct {
+	name       string
+	client     client
+	link       *url.URL
+	nearInTime bool
+}
+
+// Name is what the note calls the provider.
+func (s server) Name() string { return s.name }
+
+func parseBase(field, text string) (*url.URL, error) {
+	u, err := url.Parse(text)
+	// The text is not repeated: it may hold a password.
+	if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" {
+		return nil, fmt.Errorf("%s: must be an address such as https://monitoring.example", field)
+	}
+	if u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return nil, fmt.Errorf("%s: must have no user, query or fragment", field)
+	}
+	return u, nil
+}
+
+var labelName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+
+// validate checks what the kind allows, and compiles the queries.
+func (c Config) validate() error {
+	shared := c.Kind == "prometheus" || c.Kind == "alertmanager"
+	if !shared && (len(c.Labels) > 0 || c.OrgID != "" || c.Auth != "") {
+		return errors.New("labels, org_id and auth: are for prometheus and alertmanager")
+	}
+	if !slices.Contains([]string{"", "bearer", "basic", "none"}, c.Auth) {
+		return fmt.Errorf("auth %q: must be bearer, basic or none", c.Auth)
+	}
+	for name := range c.Labels {
+		if !labelName.MatchString(name) {
+			return fmt.Errorf("labels: %q is no label", name)
+		}
+	}
+	if c.HostLabel != "" && !labelName.MatchString(c.HostLabel) {
+		return fmt.Errorf("host_label: %q is no label", c.HostLabel)
+	}
+	if len(c.Queries) > 0 && c.Kind != "prometheus" && c.Kind != "datadog" {
+		return errors.New("queries: are for prometheus and datadog")
+	}
+	for i := range c.Queries {
+		if err := c.Queries[i].compile(c.Kind); err != nil {
+			return fmt.Errorf("queries[%d]: %w", i, err)
+		}
+	}
+	return nil
+}
+
+func (q *Query) compile(kind string) error {
+	if q.Name == "" {
+		return errors.New("name: is missing")
+	}
+	if kind == "datadog" && q.Above == nil && q.Below == nil {
+		return errors.New("above or below: is missing")
+	}
+	if !slices.Contains([]string{"", SeverityCritical, SeverityWarning, SeverityInfo}, q.Severity) {
+		return fmt.Errorf("severity %q: must be critical, warning or info", q.Severity)
+	}
+	var err error
+	if q.template, err = template.New("query").Option("missingkey=error").Parse(q.Query); err != nil {
+		return fmt.Errorf("query: %w", err)
+	}
+	const probe = "probe-host-0"
+	text, err := q.text(probe)
+	if err != nil {
+		return err
+	}
+	// Without the hosts it would be a statement about everything, blamed on the ticket's hosts.
+	if !strings.Contains(text, probe) {
+		return errors.New("query: must use {{.Hosts}}")
+	}
+	return nil
+}
+
+func (q *Query) text(hosts string) (string, error) {
+	var b strings.Builder
+	if err := q.template.Execute(&b, map[string]string{"Hosts": hosts}); err != nil {
+		return "", fmt.Errorf("query: %w", err)
+	}
+	return b.String(), nil
+}
+
+// breached reports whether a value is worth a line.
+func (q *Query) breached(value float64) bool {
+	if q.Above == nil && q.Below == nil {
+		return true
+	}
+	return q.Above != nil && value > *q.Above || q.Below != nil && value < *q.Below
+}
+
+func (q *Query) observation(provider string, h evidence.System, value float64) evidence.Observation {
+	return evidence.Observation{
+		Provider: provider, Host: display(h), AboutHost: true, Severity: cmp.Or(q.Severity, SeverityWarning),
+		Summary: strings.TrimSpace(fmt.Sprintf("%s: %s %s", q.Name, number(value), q.Unit)),
+	}
+}
+
+func (c Config) headers(secrets Secrets) (http.Header, error) {
+	header := http.Header{}
+	if c.OrgID != "" {
+		header.Set("X-Scope-OrgID", c.OrgID)
+	}
+	if c.Kind == "datadog" {
+		for name, ref := range map[string]string{"DD-API-KEY": c.Credential, "DD-APPLICATION-KEY": c.AppCredential} {
+			value, err := secret(secrets, ref)
+			if err != nil {
+				return nil, err
+			}
+			header.Set(name, value)
+		}
+		return header, nil
+	}
+	if c.Auth == "none" || c.Kind != "zabbix" && c.Auth == "" && c.Credential == "" {
+		return header, nil
+	}
+	value, err := secret(secrets, c.Credential)
+	if err != nil {
+		return nil, err
+	}
+	if c.Auth == "basic" {
+		header.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(value)))
+	} else {
+		header.Set("Authorization", "Bearer "+value)
+	}
+	return header, nil
+}
+
+func secret(secrets Secrets, name string) (string, error) {
+	if name == "" {
+		return "", errors.New("credential: is missing (and app_credential for datadog)")
+	}
+	value, err := secrets(name)
+	if err != nil {
+		return "", fmt.Errorf("credential %q: %w", name, err)
+	}
+	value = strings.TrimSpace(value)
+	if value == "" || strings.ContainsAny(value, "\r\n") {
+		return "", fmt.Errorf("credential %q: is empty or has several lines", name)
+	}
+	return value, nil
+}

@@ -1,0 +1,52 @@
+package note
+
+import (
+	"regexp"
+	"strings"
+	"unicode/utf8"
+
+	"aiagents/modules/enhancement/evidence"
+)
+
+const (
+	linkMark    = "[link]"
+	longestRun  = 60  // runes without a space; longer ones are cut, or one "word" could fill the note
+	longestText = 600 // runes of one field, for languages that write without spaces
+)
+
+var (
+	linkPattern = regexp.MustCompile(`(?i)\b[a-z][a-z0-9+.-]*://\S*|\bhxxps?:\S*|\bwww\.\S+|\b(?:javascript|vbscript|mailto)\s*:\s*\S+|\bdata:\w+/\S+|\bfile:/\S*|\btel:\+?\d\S*|` +
+		`\b(?:[a-z0-9-]+\.)+[a-z]{2,}/\S*|(?:^|\s)//[\w.-]+\S*`)
+	linkSyntax = strings.NewReplacer("](", "] (", "![", "[", "]:", "] :")
+)
+
+// field makes an untrusted text fit to print: one line of visible characters without links, credentials, or references of
+// ours, cut to a number of words.
+func field(s string, words int) string {
+	s, _ = evidence.PlainText(s)
+	s, _ = evidence.MaskSecrets(s)
+	s = linkPattern.ReplaceAllString(s, " "+linkMark+" ")
+	s = linkSyntax.Replace(s)
+	s = referencePattern.ReplaceAllString(s, referencePrefix+"…")
+	return clip(s, words)
+}
+
+// clip joins the lines of a text and cuts it to a number of words, with a mark where something is missing.
+func clip(s string, words int) string {
+	list := strings.Fields(s)
+	cut := len(list) > words
+	list = list[:min(words, len(list))]
+	for i, w := range list {
+		if utf8.RuneCountInString(w) > longestRun {
+			list[i] = string([]rune(w)[:longestRun]) + "…"
+		}
+	}
+	s = strings.Join(list, " ")
+	if runes := []rune(s); len(runes) > longestText {
+		s, cut = string(runes[:longestText]), true
+	}
+	if cut {
+		s = strings.TrimRight(s, " ,;:–-") + " …"
+	}
+	return s
+}

@@ -1,0 +1,297 @@
+package enhancement
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+
+	"aiagents/internal/fault"
+	"aiagents/modules/enhancement/evidence"
+	"aiagents/modules/enhancement/note"
+	"aiagents/modules/enhancement/synthesis"
+)
+
+// run is one attempt at one enhancement, by the worker that claimed it.
+type run struct {
+	id      runID
+	row     *claimed
+	prefs   Preferences
+	timings timings
+}
+
+// finisher completes the job in the transaction that completes the row, so that neither can be without the other.
+type finisher interface {
+	completeTx(ctx context.Context, tx pgx.Tx) error
+}
+
+type completer[T river.JobArgs] struct{ job *river.Job[T] }
+
+func (c completer[T]) completeTx(ctx context.Context, tx pgx.Tx) error {
+	// A row of River's that was handed on meanwhile comes back unchanged and without an error. Our own row decides, so the
+	// work is recorded either way; the job's next run finds the row completed.
+	if _, err := river.JobCompleteTx[*riverpgxv5.Driver](ctx, tx, c.job); err != nil {
+		return fmt.Errorf("complete job: %w", err)
+	}
+	return nil
+}
+
+// claim takes the row for this attempt. It returns nil when there is nothing left to do.
+func (m *Module) claim(ctx context.Context, id runID) (*run, error) {
+	var row *claimed
+	err := m.deps.DB.InTenantTx(ctx, id.tenant, func(ctx context.Context, tx pgx.Tx) error {
+		var err error
+		row, err = claimTx(ctx, tx, id)
+		return err
+	})
+	if err != nil || row == nil {
+		return nil, err
+	}
+	if row.Attempts == 1 {
+		m.metrics.stage.WithLabelValues("queue").Observe(m.deps.Clock().Sub(row.CreatedAt).Seconds())
+	}
+	return &run{id: id, row: row, timings: decodeTimings(row.Timings)}, nil
+}
+
+// run takes a row through the stages that are still to do.
+func (m *Module) run(ctx context.Context, r *run, finish finisher) error {
+	var err error
+	if r.prefs, err = m.deps.Tenants.Preferences(ctx, r.id.tenant); err != nil {
+		return fmt.Errorf("read preferences: %w", err)
+	}
+	b, skip, err := m.context(ctx, r)
+	if err != nil {
+		return err
+	}
+	if skip != "" {
+		return m.finish(ctx, r, finish, ending{outcome: "skipped", reason: skip})
+	}
+	answer, html, err := m.answer(ctx, r, b)
+	if err != nil {
+		return err
+	}
+	return m.post(ctx, r, finish, answer, html)
+}
+
+// context returns the evidence: what an earlier attempt has stored, or a fresh search that is stored now.
+func (m *Module) context(ctx context.Context, r *run) (evidence.Bundle, string, error) {
+	var b evidence.Bundle
+	if r.row.ContextGathered != nil {
+		if err := json.Unmarshal(r.row.ContextGathered, &b); err != nil {
+			return b, "", fmt.Errorf("read stored context: %w", err)
+		}
+		return b, "", nil
+	}
+	t, err := timed(m, r, "fetch", func() (evidence.Ticket, error) { return m.ticket(ctx, r) })
+	if err != nil {
+		return b, "", err
+	}
+	if r.prefs.Skip != nil {
+		if why := r.prefs.Skip(t); why != "" {
+			return b, why, nil
+		}
+	}
+	ctx, span := m.deps.Tracer.Start(ctx, "gather")
+	defer span.End()
+	b, _ = timed(m, r, "gather", func() (evidence.Bundle, error) { return m.gather(ctx, r.id.tenant, t), nil })
+	stored, err := json.Marshal(b)
+	if err != nil {
+		return b, "", fmt.Errorf("encode context: %w", err)
+	}
+	return b, "", m.store(ctx, r, `stage = 'gathered', context_gathered = $4, timings = $5`, stored, r.timings)
+}
+
+// ticket is the ticket of the delivery, completed by the desk where the delivery is thin, and confirmed by it where the
+// desk serves several customers.
+func (m *Module) ticket(ctx context.Context, r *run) (evidence.Ticket, error) {
+	t := evidence.Ticket{
+		ID: r.row.TicketID, Subject: r.row.Subject, Description: r.row.Description,
+		Priority: r.row.Priority, CreatedAt: r.row.CreatedAt,
+	}
+	if r.row.TicketCreatedAt != nil {
+		t.CreatedAt = *r.row.TicketCreatedAt
+	}
+	thin := t.Description == "" || t.Subject == ""
+	if !r.prefs.MustFetch && (!thin || !r.prefs.CanFetch) {
+		if t.Text() == "" {
+			return t, fault.New(fault.Invalid, "the webhook brought neither subject nor description, and this system cannot be asked for them")
+		}
+		return t, nil
+	}
+	got, err := m.deps.Desk.Ticket(ctx, r.id.tenant, t.ID)
+	if err != nil {
+		if t.Description != "" && !r.prefs.MustFetch && fault.KindOf(err) != fault.NotFound {
+			m.deps.Logger.WarnContext(ctx, "the desk did not complete the ticket, going on with the webhook's text", "error", err)
+			return t, nil
+		}
+		return t, fmt.Errorf("fetch ticket: %w", err)
+	}
+	return complete(t, got.Ticket), nil
+}
+
+// complete fills what the delivery left out; what it brought stays, since it is what the event was about.
+func complete(t, desk evidence.Ticket) evidence.Ticket {
+	fill := func(into *string, from string) {
+		if *into == "" {
+			*into = from
+		}
+	}
+	fill(&t.Subject, desk.Subject)
+	fill(&t.Description, desk.Description)
+	fill(&t.Priority, desk.Priority)
+	t.Category, t.Requester = desk.Category, desk.Requester
+	t.AccountID, t.AccountName = desk.AccountID, desk.AccountName
+	if !desk.CreatedAt.IsZero() {
+		t.CreatedAt = desk.CreatedAt
+	}
+	return t
+}
+
+// answer returns the answer and the note made of it: stored by an earlier attempt, or paid for now and stored at once.
+func (m *Module) answer(ctx context.Context, r *run, b evidence.Bundle) (evidence.Answer, string, error) {
+	var a evidence.Answer
+	if r.row.LlmOutput != nil && r.row.NoteHTML != nil {
+		if err := json.Unmarshal([]byte(*r.row.LlmOutput), &a); err != nil {
+			return a, "", fmt.Errorf("read stored answer: %w", err)
+		}
+		return a, *r.row.NoteHTML, nil
+	}
+	ctx, span := m.deps.Tracer.Start(ctx, "synthesise")
+	defer span.End()
+	opts := synthesis.Options{Language: r.prefs.Language, MaxWords: r.prefs.MaxWords}
+	res, err := timed(m, r, "model", func() (synthesis.Result, error) { return m.deps.Model.Synthesise(ctx, b, opts) })
+	if err != nil {
+		return a, "", fmt.Errorf("synthesise: %w", err)
+	}
+	m.countCalls(res.Calls)
+	html := m.render(r, b, res)
+	stored, err := json.Marshal(res.Answer)
+	if err != nil {
+		return a, "", fmt.Errorf("encode answer: %w", err)
+	}
+	err = m.deps.DB.InTenantTx(ctx, r.id.tenant, func(ctx context.Context, tx pgx.Tx) error {
+		if err := updateTx(ctx, tx, r, `stage = 'synthesised', llm_output = $4, note_html = $5, timings = $6`,
+			string(stored), html, r.timings); err != nil {
+			return err
+		}
+		return insertCallsTx(ctx, tx, r.id, res.Calls)
+	})
+	return res.Answer, html, err
+}
+
+func (m *Module) render(r *run, b evidence.Bundle, res synthesis.Result) string {
+	html, _ := note.Render(note.Input{
+		Bundle: b, Answer: res.Answer, Reference: r.row.Reference, Language: r.prefs.Language,
+		MaxWords: r.prefs.MaxWords, Model: res.Model, GeneratedAt: m.deps.Clock(),
+		Elapsed: m.deps.Clock().Sub(r.row.CreatedAt),
+	})
+	return html
+}
+
+func (m *Module) countCalls(calls []synthesis.Call) {
+	for _, c := range calls {
+		m.metrics.calls.WithLabelValues(c.Model, string(c.Outcome)).Inc()
+		m.metrics.tokens.WithLabelValues(c.Model, "prompt").Add(float64(c.PromptTokens))
+		m.metrics.tokens.WithLabelValues(c.Model, "cached").Add(float64(c.CachedTokens))
+		m.metrics.tokens.WithLabelValues(c.Model, "completion").Add(float64(c.CompletionTokens))
+		m.metrics.cost.WithLabelValues(c.Model).Add(c.CostUSD)
+	}
+}
+
+// post has the note written and completes the row, the note's own record and the job in one transaction.
+func (m *Module) post(ctx context.Context, r *run, finish finisher, a evidence.Answer, html string) error {
+	ctx, span := m.deps.Tracer.Start(ctx, "post note")
+	defer span.End()
+	if err := m.store(ctx, r, `stage = 'posting'`); err != nil {
+		return err
+	}
+	n := Note{
+		TenantID: r.id.tenant, Enhancement: r.id.id, TicketID: r.row.TicketID,
+		Reference: r.row.Reference, Epoch: r.row.Epoch, HTML: html, Repost: r.row.Rerun,
+	}
+	posted, err := timed(m, r, "post", func() (Posted, error) { return m.deps.Notes.Post(ctx, n) })
+	if err != nil {
+		return fmt.Errorf("post note: %w", err)
+	}
+	outcome := "note"
+	if a.Mode == evidence.FactsOnly {
+		outcome = "facts_only"
+	}
+	return m.finish(ctx, r, finish, ending{
+		outcome: outcome, reason: string(a.Reason), noteID: posted.NoteID, stage: "posted",
+		recordTx: func(ctx context.Context, tx pgx.Tx) error { return m.deps.Notes.RecordPostedTx(ctx, tx, n, posted) },
+	})
+}
+
+// ending is how a run ends well.
+type ending struct {
+	outcome, reason, noteID, stage string
+	recordTx                       func(ctx context.Context, tx pgx.Tx) error
+}
+
+func (m *Module) finish(ctx context.Context, r *run, finish finisher, e ending) error {
+	if e.stage == "" {
+		e.stage = "closed"
+	}
+	took := m.deps.Clock().Sub(r.row.CreatedAt)
+	err := m.deps.DB.InTenantTx(ctx, r.id.tenant, func(ctx context.Context, tx pgx.Tx) error {
+		err := updateTx(ctx, tx, r, `status = 'completed', stage = $4, outcome = $5, reason = $6, note_id = $7, timings = $8,
+			processing_time_ms = $9, completed_at = now(), error_message = NULL`,
+			e.stage, e.outcome, e.reason, e.noteID, r.timings, took.Milliseconds())
+		if err != nil {
+			return err
+		}
+		if e.recordTx != nil {
+			if err := e.recordTx(ctx, tx); err != nil {
+				return err
+			}
+		}
+		return finish.completeTx(ctx, tx)
+	})
+	if err != nil {
+		return err
+	}
+	m.metrics.outcomes.WithLabelValues(e.outcome).Inc()
+	m.metrics.total.WithLabelValues(e.outcome).Observe(took.Seconds())
+	m.deps.Logger.InfoContext(ctx, "enhancement completed", "outcome", e.outcome, "duration_ms", took.Milliseconds())
+	return nil
+}
+
+// fail ends a run for good, visibly; `enhancement retry` can start it again.
+func (m *Module) fail(ctx context.Context, r *run, reason string) error {
+	took := m.deps.Clock().Sub(r.row.CreatedAt)
+	err := m.store(ctx, r, `status = 'failed', outcome = 'failed', error_message = $4, timings = $5,
+		processing_time_ms = $6, completed_at = now()`, reason, r.timings, took.Milliseconds())
+	if err != nil {
+		return fmt.Errorf("record failure: %w", err)
+	}
+	m.metrics.outcomes.WithLabelValues("failed").Inc()
+	m.metrics.total.WithLabelValues("failed").Observe(took.Seconds())
+	m.deps.Logger.ErrorContext(ctx, "enhancement failed", "reason", reason)
+	return nil
+}
+
+// noteTrouble shows an operator why a run is still pending.
+func (m *Module) noteTrouble(ctx context.Context, r *run, reason string) error {
+	return m.store(ctx, r, `error_message = $4, timings = $5`, reason, r.timings)
+}
+
+func (m *Module) store(ctx context.Context, r *run, set string, args ...any) error {
+	return m.deps.DB.InTenantTx(ctx, r.id.tenant, func(ctx context.Context, tx pgx.Tx) error {
+		return updateTx(ctx, tx, r, set, args...)
+	})
+}
+
+// timed measures a stage, for the run's own record and for the metrics.
+func timed[T any](m *Module, r *run, stage string, fn func() (T, error)) (T, error) {
+	start := time.Now()
+	v, err := fn()
+	took := time.Since(start)
+	r.timings[stage+"_ms"] += took.Milliseconds()
+	m.metrics.stage.WithLabelValues(stage).Observe(took.Seconds())
+	return v, err
+}

@@ -1,0 +1,177 @@
+package retrieval
+
+import (
+	"cmp"
+	"math"
+	"slices"
+	"unicode"
+)
+
+// The ranking function, in two steps (docs/retrieval.md has the measurements behind each number).
+//
+// First BM25 over both fields. A term in the title counts as titleWeight terms in a document and queryTitleWeight in a
+// query, and only the queryTerms strongest terms of a query take part: the long tail of a pasted log is noise.
+const (
+	k1               = 3.0
+	b                = 0.9
+	k3               = 8.0
+	titleWeight      = 3.0
+	queryTitleWeight = 5.0
+	queryTerms       = 40
+)
+
+// corpus holds a tenant's statistics of one pool.
+type corpus struct {
+	documents int
+	length    int64
+}
+
+func (c corpus) averageLength() float64 {
+	if c.documents == 0 {
+		return 1
+	}
+	return max(1, float64(c.length)/float64(c.documents))
+}
+
+// idf is the inverse document frequency of BM25, never negative.
+func (c corpus) idf(frequency int) float64 {
+	n, df := float64(max(c.documents, frequency)), float64(frequency)
+	return math.Log(1 + (n-df+0.5)/(df+0.5))
+}
+
+// length is the weighted number of terms of a document. Tags count nothing.
+func (v vector) length() float64 {
+	n := 0.0
+	for _, e := range v {
+		n += e.weight()
+	}
+	return n
+}
+
+func (e entry) weight() float64 { return titleWeight*float64(e.title) + float64(e.body) }
+
+// saturation is what one more occurrence of a term is worth, between 0 and 1, in a document of the given length.
+func saturation(weight, length, average float64) float64 {
+	return weight / (weight + k1*(1-b+b*length/average))
+}
+
+// weightedTerm is a term of a query with its weight.
+type weightedTerm struct {
+	term   term
+	weight float64
+}
+
+// weigh gives the strongest terms of a query, sorted by term. Terms that no document has say nothing and are left out.
+func weigh(query vector, c corpus, frequency map[term]int) []weightedTerm {
+	terms := make([]weightedTerm, 0, len(query))
+	for _, e := range query {
+		df := frequency[e.term]
+		qtf := queryTitleWeight*float64(e.title) + float64(e.body)
+		if df == 0 || qtf == 0 {
+			continue
+		}
+		terms = append(terms, weightedTerm{e.term, c.idf(df) * qtf * (k3 + 1) / (qtf + k3)})
+	}
+	slices.SortFunc(terms, func(a, b weightedTerm) int {
+		return cmp.Or(cmp.Compare(b.weight, a.weight), cmp.Compare(a.term, b.term))
+	})
+	terms = terms[:min(len(terms), queryTerms)]
+	slices.SortFunc(terms, func(a, b weightedTerm) int { return cmp.Compare(a.term, b.term) })
+	return terms
+}
+
+// score is BM25 of a document for a query.
+func score(terms []weightedTerm, document vector, average float64) float64 {
+	length, sum, i := document.length(), 0.0, 0
+	for _, t := range terms {
+		for i < len(document) && document[i].term < t.term {
+			i++
+		}
+		if i == len(document) {
+			break
+		}
+		if document[i].term == t.term {
+			sum += t.weight * saturation(document[i].weight(), length, average)
+		}
+	}
+	return sum
+}
+
+// The second step orders the best candidates of the first by what BM25 does not see.
+const (
+	relevanceWeight = 15.0 // BM25 as a share of what the query would score against itself
+	wordingWeight   = 4.0  // likeness of the titles in letters: forgives typing errors, inflections and compounds
+	nearnessWeight  = 0.5  // closeness in time, by ticket number: the same cause comes in bursts
+)
+
+// features are what the second step knows of one candidate.
+type features struct {
+	Relevance float64
+	Wording   float64
+	Nearness  float64
+}
+
+func (f features) rank() float64 {
+	return relevanceWeight*f.Relevance + wordingWeight*f.Wording + nearnessWeight*f.Nearness
+}
+
+// trigrams are the distinct runs of three characters of a title, sorted. Everything but letters and digits is a space.
+func trigrams(title string) []uint64 {
+	runes := []rune{' '}
+	for _, r := range fold(title) {
+		if unicode.IsLetter(r) || unicode.IsDigit(r) {
+			runes = append(runes, r)
+		} else if runes[len(runes)-1] != ' ' {
+			runes = append(runes, ' ')
+		}
+	}
+	if runes[len(runes)-1] != ' ' {
+		runes = append(runes, ' ')
+	}
+	set := make([]uint64, 0, len(runes))
+	for i := 0; i+3 <= len(runes); i++ {
+		set = append(set, uint64(runes[i])<<42|uint64(runes[i+1])<<21|uint64(runes[i+2]))
+	}
+	slices.Sort(set)
+	return slices.Compact(set)
+}
+
+// likeness is the cosine of two sorted sets.
+func likeness(a, b []uint64) float64 {
+	if len(a) == 0 || len(b) == 0 {
+		return 0
+	}
+	both := 0
+	for i, j := 0, 0; i < len(a) && j < len(b); {
+		switch {
+		case a[i] < b[j]:
+			i++
+		case a[i] > b[j]:
+			j++
+		default:
+			both, i, j = both+1, i+1, j+1
+		}
+	}
+	return float64(both) / math.Sqrt(float64(len(a))*float64(len(b)))
+}
+
+// nearness compares each candidate's distance in ticket numbers with that of the candidates at large, on a logarithmic
+// scale, so that it does not depend on how fast a desk counts. It is 0, neither near nor far, where numbers say nothing.
+func nearness(query ticketNumber, candidates []ticketNumber) []float64 {
+	near := make([]float64, len(candidates))
+	var sum float64
+	var known int
+	for i, c := range candidates {
+		if distance, ok := query.distance(c); ok {
+			near[i] = math.Log1p(distance)
+			sum += near[i]
+			known++
+		}
+	}
+	for i, c := range candidates {
+		if _, ok := query.distance(c); ok {
+			near[i] = sum/float64(known) - near[i]
+		}
+	}
+	return near
+}

@@ -1,0 +1,178 @@
+package retrieval
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"aiagents/modules/enhancement/evidence"
+)
+
+// Query is the ticket that something is looked up for.
+type Query struct {
+	Subject     string
+	Description string
+	// ExcludeTicketID is the ticket's own id: it is never its own result, and its number tells how near others are.
+	ExcludeTicketID string
+	// AccountID keeps an MSP's accounts apart: when it is set, only tickets of this account are found.
+	AccountID string
+	// Limit is the most results; 0 takes the configured one.
+	Limit int
+	// AnyResolution finds tickets without a usable resolution too. Evaluations set it; a note must not.
+	AnyResolution bool
+}
+
+// Ranked is a past ticket in the order of the ranking.
+type Ranked struct {
+	TicketID string
+	// Probability is the calibrated chance that this ticket has the same cause.
+	Probability float64
+	// Evidence is what the calibration has looked at.
+	Evidence Calibration
+
+	documentID int64
+	features   features
+	rank       float64
+}
+
+// SearchSimilar finds past tickets of the tenant that were solved in a usable way and probably had the same cause, the most
+// probable first. It shows nothing below the floor: nothing is better than noise.
+func (s *Store) SearchSimilar(ctx context.Context, tenantID string, q Query) ([]evidence.SimilarTicket, error) {
+	q.Limit = cmp.Or(q.Limit, s.cfg.SimilarLimit)
+	ranked, err := s.Rank(ctx, tenantID, q)
+	if err != nil {
+		return nil, err
+	}
+	ranked = slices.DeleteFunc(ranked, func(r Ranked) bool { return r.Probability < s.cfg.SimilarFloor })
+	if len(ranked) == 0 {
+		return nil, nil
+	}
+	var similar []evidence.SimilarTicket
+	err = s.db.InTenantTx(ctx, tenantID, func(ctx context.Context, tx pgx.Tx) error {
+		rows, err := readTickets(ctx, tx, tenantID, ranked)
+		if err != nil {
+			return err
+		}
+		similar = describe(ranked, rows, newExcerpter(q))
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read similar tickets: %w", err)
+	}
+	return similar, nil
+}
+
+func describe(ranked []Ranked, rows map[int64]ticketRow, excerpts *excerpter) []evidence.SimilarTicket {
+	similar := make([]evidence.SimilarTicket, 0, len(ranked))
+	for _, r := range ranked {
+		row, ok := rows[r.documentID]
+		if !ok {
+			continue // deleted since it was ranked
+		}
+		ticket := evidence.SimilarTicket{
+			ID: "T-" + r.TicketID, TicketID: r.TicketID,
+			Subject: row.Subject, Excerpt: excerpts.best(row.Description), Resolution: row.Resolution,
+			Score: r.Probability, Source: row.Source,
+		}
+		if row.ResolvedDate != nil {
+			ticket.ResolvedAt = row.ResolvedDate.UTC()
+		}
+		similar = append(similar, ticket)
+	}
+	return similar
+}
+
+// Rank orders past tickets by how likely they have the same cause as the query, without a floor. It is the search itself;
+// SearchSimilar only leaves out and fills in.
+func (s *Store) Rank(ctx context.Context, tenantID string, q Query) ([]Ranked, error) {
+	find := search{pool: ticketPool, query: analyse(q.Subject, plainText(q.Description))}
+	if !q.AnyResolution {
+		find.tags = append(find.tags, tagTerm(tagSolved))
+	}
+	if q.AccountID != "" {
+		find.tags = append(find.tags, tagTerm(tagAccount+q.AccountID))
+	}
+	var candidates []candidateRow
+	err := s.inSearchTx(ctx, tenantID, &find, func(ctx context.Context, tx pgx.Tx, ids []int64) (err error) {
+		candidates, err = readCandidates(ctx, tx, tenantID, ids)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("search similar tickets: %w", err)
+	}
+	candidates = slices.DeleteFunc(candidates, func(c candidateRow) bool {
+		// The row has the last word: postings may be of an older text, and two tags may share a hash.
+		return c.TicketID == q.ExcludeTicketID || q.AccountID != "" && c.AccountID != q.AccountID || !decode(c.Terms).hasAll(find.tags)
+	})
+	ranked := rerank(&find, q, candidates)
+	return ranked[:min(len(ranked), cmp.Or(q.Limit, s.cfg.SimilarLimit))], nil
+}
+
+// inSearchTx finds candidates and reads them in one transaction. An index that is far behind is folded first.
+func (s *Store) inSearchTx(ctx context.Context, tenantID string, find *search, read func(context.Context, pgx.Tx, []int64) error) error {
+	if len(find.query) == 0 {
+		return nil
+	}
+	unfolded := 0
+	err := s.db.InTenantTx(ctx, tenantID, func(ctx context.Context, tx pgx.Tx) error {
+		ids, n, err := find.candidates(ctx, tx, tenantID)
+		if unfolded = n; err != nil || len(ids) == 0 {
+			return err
+		}
+		return read(ctx, tx, ids)
+	})
+	if err != nil || unfolded < lateAt {
+		return err
+	}
+	// The answer is right already; folding makes the next one fast, so its failure is not this search's.
+	if _, err := s.fold(ctx, tenantID, find.pool, foldAt); err != nil {
+		s.log.WarnContext(ctx, "search index not folded", "tenant_id", tenantID, "pool", string(find.pool), "error", err)
+	}
+	return nil
+}
+
+// rerank is the second step of the ranking.
+func rerank(find *search, q Query, candidates []candidateRow) []Ranked {
+	self, title, own := find.self(), trigrams(q.Subject), numberOf(q.ExcludeTicketID)
+	numbers := make([]ticketNumber, len(candidates))
+	for i, c := range candidates {
+		numbers[i] = numberOf(c.TicketID)
+	}
+	near := nearness(own, numbers)
+	ranked := make([]Ranked, len(candidates))
+	for i, c := range candidates {
+		f := features{
+			Relevance: score(find.terms, decode(c.Terms), find.average) / self,
+			Wording:   likeness(title, trigrams(c.Subject)),
+			Nearness:  near[i],
+		}
+		ranked[i] = Ranked{TicketID: c.TicketID, documentID: c.DocumentID, features: f, rank: f.rank()}
+	}
+	slices.SortFunc(ranked, func(a, b Ranked) int {
+		return cmp.Or(cmp.Compare(b.rank, a.rank), cmp.Compare(b.documentID, a.documentID))
+	})
+	calibrate(ranked, len(find.terms))
+	return ranked
+}
+
+// candidateRow is what the second step reads of a ticket.
+type candidateRow struct {
+	DocumentID int64
+	Terms      []byte
+	TicketID   string
+	AccountID  string
+	Subject    string
+}
+
+type ticketRow struct {
+	ID           int64
+	Subject      string
+	Description  string
+	Resolution   string
+	ResolvedDate *time.Time
+	Source       string
+}

@@ -1,0 +1,245 @@
+package retrieval
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// segmentRow is a segment without its postings.
+type segmentRow struct {
+	SegmentID   int64
+	Documents   int32
+	Length      int64
+	DocumentIDs []byte
+}
+
+// segmentPostings is what a search reads of one segment: the postings of its terms.
+type segmentPostings struct {
+	Documents   int32
+	DocumentIDs []byte
+	Terms       []int64
+	Postings    [][]byte
+}
+
+type documentRow struct {
+	DocumentID int64
+	Terms      []byte
+}
+
+// putDocuments stores vectors; those that changed are unfolded again. Ids come in ascending order, so that two batches that
+// meet wait for each other instead of dead-locking.
+func putDocuments(ctx context.Context, tx pgx.Tx, tenantID string, p pool, documents []indexed) error {
+	ids := make([]int64, len(documents))
+	terms := make([][]byte, len(documents))
+	for i, d := range documents {
+		ids[i], terms[i] = d.id, d.vector.encode()
+	}
+	_, err := tx.Exec(ctx, `
+		INSERT INTO search_documents AS d (tenant_id, pool, document_id, terms)
+		SELECT $1, $2, n.document_id, n.terms
+		FROM unnest($3::bigint[], $4::bytea[]) AS n (document_id, terms)
+		ON CONFLICT (tenant_id, pool, document_id) DO UPDATE SET terms = excluded.terms, folded = false
+		WHERE d.terms IS DISTINCT FROM excluded.terms`, tenantID, p, ids, terms)
+	if err != nil {
+		return fmt.Errorf("index %ss: %w", p, err)
+	}
+	return nil
+}
+
+// The statements of a search ask for each row by its whole key, one LATERAL with LIMIT 1 a row. Written as a join or with
+// = ANY they cost the same with good statistics, but on a table that was never analysed, a tenant's first hour, the planner
+// then reads a whole segment and filters it.
+
+// readStatistics reads the unfolded documents, the size of the rest, and how many documents have each term of the query.
+// Terms that only unfolded documents have come with 0.
+func readStatistics(ctx context.Context, tx pgx.Tx, tenantID string, p pool, query vector) ([]indexed, corpus, map[term]int, error) {
+	frequency := make(map[term]int, len(query))
+	terms := make([]int64, len(query))
+	for i, e := range query {
+		frequency[e.term], terms[i] = 0, int64(e.term)
+	}
+	var fresh []indexed
+	var folded corpus
+	batch := &pgx.Batch{}
+	batch.Queue(`
+		SELECT document_id, terms FROM search_documents
+		WHERE tenant_id = $1 AND pool = $2 AND NOT folded`, tenantID, p).Query(func(rows pgx.Rows) (err error) {
+		fresh, err = collectDocuments(rows)
+		return err
+	})
+	batch.Queue(`
+		SELECT coalesce(sum(documents), 0), coalesce(sum(length), 0)::bigint FROM search_segments
+		WHERE tenant_id = $1 AND pool = $2`, tenantID, p).QueryRow(func(row pgx.Row) error {
+		return row.Scan(&folded.documents, &folded.length)
+	})
+	batch.Queue(`
+		SELECT p.term, sum(p.documents)
+		FROM search_segments s
+		CROSS JOIN unnest($3::bigint[]) AS q (term)
+		CROSS JOIN LATERAL (
+			SELECT term, documents FROM search_postings
+			WHERE tenant_id = $1 AND pool = $2 AND segment_id = s.segment_id AND term = q.term LIMIT 1) p
+		WHERE s.tenant_id = $1 AND s.pool = $2
+		GROUP BY p.term`, tenantID, p, terms).Query(func(rows pgx.Rows) error {
+		var t int64
+		var n int
+		_, err := pgx.ForEachRow(rows, []any{&t, &n}, func() error {
+			frequency[term(t)] = n
+			return nil
+		})
+		return err
+	})
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+		return nil, corpus{}, nil, fmt.Errorf("read statistics of %ss: %w", p, err)
+	}
+	return fresh, folded, frequency, nil
+}
+
+// eachSegment reads the postings of the given terms, segment by segment, in one statement and so from one snapshot.
+func eachSegment(ctx context.Context, tx pgx.Tx, tenantID string, p pool, terms []int64, visit func(segmentPostings)) error {
+	rows, err := tx.Query(ctx, `
+		SELECT s.documents, s.document_ids, l.terms, l.postings
+		FROM search_segments s
+		CROSS JOIN LATERAL (
+			SELECT array_agg(p.term) AS terms, array_agg(p.postings) AS postings
+			FROM unnest($3::bigint[]) AS q (term)
+			CROSS JOIN LATERAL (
+				SELECT term, postings FROM search_postings
+				WHERE tenant_id = $1 AND pool = $2 AND segment_id = s.segment_id AND term = q.term LIMIT 1) p) l
+		WHERE s.tenant_id = $1 AND s.pool = $2
+		ORDER BY s.segment_id`, tenantID, p, terms)
+	if err != nil {
+		return fmt.Errorf("read postings of %ss: %w", p, err)
+	}
+	var s segmentPostings
+	_, err = pgx.ForEachRow(rows, []any{&s.Documents, &s.DocumentIDs, &s.Terms, &s.Postings}, func() error {
+		visit(s)
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("read postings of %ss: %w", p, err)
+	}
+	return nil
+}
+
+func collectDocuments(rows pgx.Rows) ([]indexed, error) {
+	var documents []indexed
+	var row documentRow
+	_, err := pgx.ForEachRow(rows, []any{&row.DocumentID, &row.Terms}, func() error {
+		documents = append(documents, indexed{row.DocumentID, decode(row.Terms)})
+		return nil
+	})
+	return documents, err
+}
+
+// lockFold makes folds of one pool exclude each other until the transaction ends.
+func lockFold(ctx context.Context, tx pgx.Tx, tenantID string, p pool) (bool, error) {
+	var locked bool
+	err := tx.QueryRow(ctx, `SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0))`,
+		fmt.Sprintf("retrieval fold %s %s", p, tenantID)).Scan(&locked)
+	if err != nil {
+		return false, fmt.Errorf("lock fold: %w", err)
+	}
+	return locked, nil
+}
+
+func lockUnfolded(ctx context.Context, tx pgx.Tx, tenantID string, p pool, limit int) ([]indexed, error) {
+	rows, err := tx.Query(ctx, `
+		SELECT document_id, terms FROM search_documents
+		WHERE tenant_id = $1 AND pool = $2 AND NOT folded
+		ORDER BY document_id LIMIT $3
+		FOR UPDATE SKIP LOCKED`, tenantID, p, limit)
+	if err != nil {
+		return nil, fmt.Errorf("read unfolded documents: %w", err)
+	}
+	return collectDocuments(rows)
+}
+
+func readSegments(ctx context.Context, tx pgx.Tx, tenantID string, p pool) ([]segmentRow, error) {
+	rows, err := tx.Query(ctx, `
+		SELECT segment_id, documents, length, document_ids FROM search_segments
+		WHERE tenant_id = $1 AND pool = $2
+		ORDER BY segment_id`, tenantID, p)
+	if err != nil {
+		return nil, fmt.Errorf("read segments: %w", err)
+	}
+	return pgx.CollectRows(rows, pgx.RowToStructByName[segmentRow])
+}
+
+func readFolded(ctx context.Context, tx pgx.Tx, tenantID string, p pool, ids []int64) ([]indexed, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	rows, err := tx.Query(ctx, `
+		SELECT document_id, terms FROM search_documents
+		WHERE tenant_id = $1 AND pool = $2 AND document_id = ANY($3) AND folded`, tenantID, p, ids)
+	if err != nil {
+		return nil, fmt.Errorf("read folded documents: %w", err)
+	}
+	return collectDocuments(rows)
+}
+
+// postingRows is how many rows one insert carries.
+const postingRows = 20_000
+
+func writeSegment(ctx context.Context, tx pgx.Tx, tenantID string, p pool, s segment) error {
+	var id int64
+	err := tx.QueryRow(ctx, `
+		INSERT INTO search_segments (tenant_id, pool, documents, length, document_ids)
+		VALUES ($1, $2, $3, $4, $5)
+		RETURNING segment_id`, tenantID, p, len(s.documentIDs), s.length, encodeIDs(s.documentIDs)).Scan(&id)
+	if err != nil {
+		return fmt.Errorf("insert segment: %w", err)
+	}
+	for from := 0; from < len(s.terms); from += postingRows {
+		to := min(from+postingRows, len(s.terms))
+		terms := make([]int64, to-from)
+		for i, t := range s.terms[from:to] {
+			terms[i] = int64(t)
+		}
+		_, err := tx.Exec(ctx, `
+			INSERT INTO search_postings (tenant_id, pool, segment_id, term, documents, postings)
+			SELECT $1, $2, $3, n.term, n.documents, n.postings
+			FROM unnest($4::bigint[], $5::integer[], $6::bytea[]) AS n (term, documents, postings)`,
+			tenantID, p, id, terms, s.frequencies[from:to], s.postings[from:to])
+		if err != nil {
+			return fmt.Errorf("insert postings: %w", err)
+		}
+	}
+	return nil
+}
+
+func removeSegments(ctx context.Context, tx pgx.Tx, tenantID string, p pool, segments []segmentRow) error {
+	if len(segments) == 0 {
+		return nil
+	}
+	ids := make([]int64, len(segments))
+	for i, s := range segments {
+		ids[i] = s.SegmentID
+	}
+	for _, table := range []string{"search_postings", "search_segments"} {
+		_, err := tx.Exec(ctx, `
+			DELETE FROM `+table+`
+			WHERE tenant_id = $1 AND pool = $2 AND segment_id = ANY($3)`, tenantID, p, ids)
+		if err != nil {
+			return fmt.Errorf("remove merged segments: %w", err)
+		}
+	}
+	return nil
+}
+
+func markFolded(ctx context.Context, tx pgx.Tx, tenantID string, p pool, documents []indexed) error {
+	ids := make([]int64, len(documents))
+	for i, d := range documents {
+		ids[i] = d.id
+	}
+	_, err := tx.Exec(ctx, `
+		UPDATE search_documents SET folded = true
+		WHERE tenant_id = $1 AND pool = $2 AND document_id = ANY($3)`, tenantID, p, ids)
+	if err != nil {
+		return fmt.Errorf("mark documents folded: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,165 @@
+package retrieval
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"aiagents/internal/fault"
+)
+
+// Ticket is a past ticket. An empty field says nothing: on a ticket that is known already, what is known stays.
+type Ticket struct {
+	ID          string
+	Subject     string
+	Description string // text or HTML; kept as text
+	Resolution  string // text or HTML; kept as text
+	ResolvedAt  time.Time
+	Priority    string
+	Tags        []string
+	AccountID   string
+	// Source is where the row comes from: import, webhook or sync.
+	Source string
+}
+
+// Longest fields that are kept, in bytes. Longer ones are cut.
+const (
+	maxTicketID    = 100
+	maxSubject     = 1_000
+	maxDescription = 64 << 10
+	maxResolution  = 64 << 10
+	maxTags        = 50
+)
+
+// Tags of a ticket in the index.
+const (
+	tagSolved  = "solved"
+	tagAccount = "account "
+)
+
+// Change counts what an upsert did.
+type Change struct {
+	Added     int
+	Updated   int
+	Unchanged int
+}
+
+func (c *Change) add(o Change) {
+	c.Added += o.Added
+	c.Updated += o.Updated
+	c.Unchanged += o.Unchanged
+}
+
+// UpsertTicketTx stores one ticket and its index entry in the caller's transaction. The same ticket again changes nothing.
+func (s *Store) UpsertTicketTx(ctx context.Context, tx pgx.Tx, tenantID string, t Ticket) error {
+	_, err := upsertTickets(ctx, tx, tenantID, []Ticket{t})
+	return err
+}
+
+// UpsertTickets stores a batch of tickets, a few hundred to a thousand, in one transaction, and folds the index when enough
+// has come together. Of two tickets with one id the later one counts.
+func (s *Store) UpsertTickets(ctx context.Context, tenantID string, tickets []Ticket) (Change, error) {
+	var change Change
+	err := s.db.InTenantTx(ctx, tenantID, func(ctx context.Context, tx pgx.Tx) (err error) {
+		change, err = upsertTickets(ctx, tx, tenantID, tickets)
+		return err
+	})
+	if err != nil {
+		return Change{}, fmt.Errorf("store tickets: %w", err)
+	}
+	_, err = s.fold(ctx, tenantID, ticketPool, foldAt)
+	return change, err
+}
+
+// DeleteTickets removes tickets and their index entries.
+func (s *Store) DeleteTickets(ctx context.Context, tenantID string, ticketIDs []string) error {
+	return s.db.InTenantTx(ctx, tenantID, func(ctx context.Context, tx pgx.Tx) error {
+		return deleteTickets(ctx, tx, tenantID, ticketIDs)
+	})
+}
+
+func upsertTickets(ctx context.Context, tx pgx.Tx, tenantID string, tickets []Ticket) (Change, error) {
+	batch := make(map[string]Ticket, len(tickets))
+	for _, t := range tickets {
+		if t.ID == "" || len(t.ID) > maxTicketID {
+			return Change{}, fault.Newf(fault.Invalid, "ticket_id: must have 1 to %d characters", maxTicketID)
+		}
+		batch[t.ID] = t.clean()
+	}
+	// In the order of their keys, so that two batches wait for each other instead of dead-locking.
+	ordered := make([]Ticket, 0, len(batch))
+	for _, t := range batch {
+		ordered = append(ordered, t)
+	}
+	slices.SortFunc(ordered, func(a, b Ticket) int { return strings.Compare(a.ID, b.ID) })
+	written, err := writeTickets(ctx, tx, tenantID, ordered)
+	if err != nil {
+		return Change{}, err
+	}
+	change := Change{Unchanged: len(tickets) - len(written)}
+	documents := make([]indexed, len(written))
+	for i, w := range written {
+		documents[i] = indexed{w.ID, w.vector()}
+		if w.Inserted {
+			change.Added++
+		} else {
+			change.Updated++
+		}
+	}
+	slices.SortFunc(documents, func(a, b indexed) int { return int(a.id - b.id) })
+	return change, putDocuments(ctx, tx, tenantID, ticketPool, documents)
+}
+
+// writtenTicket is a row as it stands after an upsert.
+type writtenTicket struct {
+	ID          int64
+	Inserted    bool
+	Subject     string
+	Description string
+	Resolution  string
+	AccountID   string
+}
+
+// vector is what is searched: what was seen, not what was done. The next ticket describes the symptom.
+func (w writtenTicket) vector() vector {
+	tags := []string{tagAccount + w.AccountID}
+	if usable(w.Resolution) {
+		tags = append(tags, tagSolved)
+	}
+	return analyse(w.Subject, w.Description).tagged(tags...)
+}
+
+func (t Ticket) clean() Ticket {
+	t.Subject = limited(plainText(t.Subject), maxSubject)
+	t.Description = limited(plainText(t.Description), maxDescription)
+	t.Resolution = limited(plainText(t.Resolution), maxResolution)
+	t.Priority = limited(cleanText(t.Priority), maxTicketID)
+	t.AccountID = limited(cleanText(t.AccountID), maxTicketID)
+	t.Tags = slices.Clone(t.Tags[:min(len(t.Tags), maxTags)])
+	for i := range t.Tags {
+		t.Tags[i] = limited(strings.TrimSpace(cleanText(t.Tags[i])), maxTicketID)
+	}
+	t.Tags = slices.DeleteFunc(t.Tags, func(tag string) bool { return tag == "" })
+	return t
+}
+
+// empty resolutions are what is written when the form wants something.
+var emptyResolutions = wordSet(`done fixed solved resolved closed close ok okay complete completed finished see above below
+	ticket issue problem request duplicate spam test na none nothing nil user called call back erledigt gelost geschlossen
+	resolu resuelto risolto opgelost as per cancelled canceled no response answer worked works working now again`)
+
+// usable reports whether a resolution tells a technician anything: at least three words that are no mere closing phrase.
+func usable(resolution string) bool {
+	tokens := tokenise(resolution)
+	lang, words := detect(tokens), 0
+	for _, t := range tokens {
+		if !lang.stop[t.text] && !emptyResolutions[t.text] {
+			words++
+		}
+	}
+	return words >= 3
+}

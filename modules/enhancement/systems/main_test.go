@@ -1,0 +1,9 @@
+package systems
+
+import (
+	"testing"
+
+	"aiagents/db/dbtest"
+)
+
+func TestMain(m *testing.M) { dbtest.Main(m) }

@@ -1,0 +1,212 @@
+package notifier
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"aiagents/internal/fault"
+)
+
+// errFenced stops an owner whose work a newer one has taken over.
+var errFenced = fault.New(fault.Conflict, "a newer run has taken this enhancement over").WithCode("FENCED")
+
+// errUnsupported says that the edition has no such call.
+var errUnsupported = fault.New(fault.Invalid, "this edition has no such call").WithCode("DESK_UNSUPPORTED")
+
+// PostRequest asks for one note.
+type PostRequest struct {
+	TenantID      string
+	EnhancementID string // a UUID; its row in enhancement_history exists
+	TicketID      string
+	// Reference is unique to the enhancement and visible in HTML; the note is recognised by it.
+	Reference string
+	// Epoch is the caller's claim on the enhancement; it only ever grows.
+	Epoch int64
+	HTML  string
+	// VerifyFirst looks for the note before the first request: after the database was restored from a backup.
+	VerifyFirst bool
+	// Repost posts a note that could not be found even where the tenant's choice is never_repost: a person has looked.
+	Repost bool
+}
+
+// Result tells where the note stands.
+type Result struct {
+	NoteID string
+	// Adopted is set when an earlier request had written the note.
+	Adopted bool
+	// Updated is set when the note stood already and got the new text.
+	Updated bool
+	// DuplicatesRemoved counts copies that were found beside the note and deleted.
+	DuplicatesRemoved int
+}
+
+// Post writes one note, exactly once in effect; see the package comment for how. It may be called again at any time with
+// the same or a newer epoch, by any process. The error is a fault that says what may be done next:
+//
+//   - Unavailable or Limited with RetryAfter: call again after it. An ambiguous request waits out the quiet time like this.
+//   - Unavailable without RetryAfter: nothing was applied; call again with the caller's own back-off.
+//   - Unauthenticated with RetryAfter: the connection is paused; it resumes by itself once a probe succeeds.
+//   - Conflict with code FENCED: a newer run owns the enhancement; stop without a trace.
+//   - Conflict with code NOTE_UNRESOLVED: nobody knows whether the note was written, and the tenant chose never_repost.
+//   - Anything else is permanent until somebody changes the ticket or the settings.
+func (m *Module) Post(ctx context.Context, r PostRequest) (Result, error) {
+	l, err := m.connect(ctx, r.TenantID)
+	if err != nil {
+		return Result{}, asFault(err)
+	}
+	p := posting{module: m, link: l, intent: intent{PostRequest: r, hash: contentHash(r.HTML, r.Reference)}}
+	result, outcome, err := p.run(ctx)
+	if errors.Is(err, errFenced) {
+		outcome = "fenced"
+		m.metrics.fenced.Inc()
+	}
+	m.metrics.posts.WithLabelValues(outcome).Inc()
+	return result, err
+}
+
+// RecordPostedTx confirms the note in the transaction that completes the enhancement. It gives a Conflict with code FENCED
+// when a newer run has taken over, and then the transaction must not commit.
+func (m *Module) RecordPostedTx(ctx context.Context, tx pgx.Tx, r PostRequest, noteID string) error {
+	return recordPosted(ctx, tx, r, noteID)
+}
+
+// posting is one call of Post.
+type posting struct {
+	module *Module
+	link   *link
+	intent intent
+}
+
+func (p posting) run(ctx context.Context) (Result, string, error) {
+	// Also for a body that came whole with the webhook: whose ticket it is, only the desk can say.
+	if err := p.link.checkOwner(ctx, p.intent.TicketID); err != nil {
+		return Result{}, "not_applied", p.link.finish(ctx, err)
+	}
+	if err := p.link.ready(ctx); err != nil {
+		return Result{}, "not_applied", p.link.finish(ctx, err)
+	}
+	start := time.Now()
+	row, made, err := p.module.store.begin(ctx, p.intent, p.intent.VerifyFirst)
+	switch {
+	case err != nil:
+		return Result{}, "not_applied", err
+	case made:
+		return p.post(ctx, row, start)
+	case row.State == "ready":
+		return p.verify(ctx, row)
+	case row.State == "posted":
+		return p.update(ctx, row)
+	}
+	if left := p.module.config.QuietTime() - row.Age; left > 0 {
+		return Result{}, "waiting", ambiguous(left, nil)
+	}
+	return p.verify(ctx, row)
+}
+
+// post sends the request that belongs to an intent made after start. The request outlives its caller's cancellation,
+// since cutting it off in the middle would only make its outcome unknown; start bounds it.
+func (p posting) post(ctx context.Context, row postRow, start time.Time) (Result, string, error) {
+	sending, cancel := context.WithDeadline(context.WithoutCancel(ctx), start.Add(p.module.config.PostTimeout))
+	defer cancel()
+	p.module.hooks.intentMade()
+	noteID, err := p.link.desk.addNote(sending, p.intent.TicketID, p.intent.HTML)
+	p.module.hooks.answered()
+	switch {
+	case err == nil:
+		return p.stands(ctx, Result{NoteID: noteID}, "posted", p.intent.hash)
+	case maybeApplied(err):
+		left := p.module.config.QuietTime() - time.Since(start)
+		return Result{}, "ambiguous", ambiguous(left, err)
+	}
+	recording, cancel := afterwards(ctx)
+	defer cancel()
+	if terr := p.module.store.takeBack(recording, p.intent, row); terr != nil {
+		// The row still says posting, so the next run waits and looks before it posts: slower, and just as safe.
+		p.module.deps.Logger.WarnContext(ctx, "note intent not taken back", "tenant_id", p.intent.TenantID,
+			"enhancement_id", p.intent.EnhancementID, "error", terr)
+	}
+	if classOf(err) == forbidden {
+		return Result{}, "not_applied", p.link.writeForbidden(ctx, err)
+	}
+	return Result{}, "not_applied", p.link.finish(ctx, err)
+}
+
+func ambiguous(left time.Duration, cause error) error {
+	return fault.Wrap(fault.Unavailable, cause, "it is not known yet whether the note was written: waiting before the ticket is searched for it").
+		WithCode("NOTE_AMBIGUOUS").WithRetryAfter(max(left, 10*time.Millisecond))
+}
+
+// verify settles a row whose last request was ambiguous and has come to rest, or one that must be looked at first.
+func (p posting) verify(ctx context.Context, row postRow) (Result, string, error) {
+	found, err := p.link.find(ctx, row)
+	if err != nil {
+		return Result{}, "waiting", p.link.finish(ctx, err)
+	}
+	if keep, ok := found.keep(); ok {
+		removed := p.link.removeExtras(ctx, row, found)
+		return p.stands(ctx, Result{NoteID: keep, Adopted: true, DuplicatesRemoved: removed}, "adopted", nil)
+	}
+	if row.State == "posting" && p.link.OnAmbiguous == NeverRepost && !p.intent.Repost {
+		return Result{}, "unresolved", fault.New(fault.Conflict,
+			"it is not known whether the note was written, and the ticket does not show it. The tenant's choice is never_repost: look at the ticket, then run the enhancement again").
+			WithCode("NOTE_UNRESOLVED")
+	}
+	return p.postAgain(ctx, row, false)
+}
+
+func (p posting) postAgain(ctx context.Context, row postRow, gone bool) (Result, string, error) {
+	if err := p.link.ready(ctx); err != nil {
+		return Result{}, "not_applied", p.link.finish(ctx, err)
+	}
+	start := time.Now()
+	next, err := p.module.store.again(ctx, p.intent, row, gone)
+	if err != nil {
+		return Result{}, "not_applied", err
+	}
+	return p.post(ctx, next, start)
+}
+
+// update gives a standing note the text of this run. Writing the same text to the same note twice changes nothing, so
+// every failure may simply be tried again.
+func (p posting) update(ctx context.Context, row postRow) (Result, string, error) {
+	if row.Posts > 1 { // copies are recognised by their words, which are about to change
+		found, err := p.link.find(ctx, row)
+		if err != nil {
+			return Result{}, "not_applied", p.link.finish(ctx, err)
+		}
+		p.link.removeExtras(ctx, row, found)
+		if keep, ok := found.keep(); ok {
+			row.NoteID = keep
+		}
+	}
+	err := p.link.desk.updateNote(ctx, p.intent.TicketID, row.NoteID, p.intent.HTML)
+	switch {
+	case errors.Is(err, errUnsupported):
+		return Result{NoteID: row.NoteID, Adopted: true}, "adopted", nil
+	case classOf(err) == missing:
+		return p.postAgain(ctx, row, true)
+	case err != nil:
+		return Result{}, "not_applied", p.link.finish(ctx, err)
+	}
+	return p.stands(ctx, Result{NoteID: row.NoteID, Updated: true}, "updated", p.intent.hash)
+}
+
+// stands makes the answer durable at once, so that a crash before the caller's transaction costs no waiting. When that
+// fails, the caller's RecordPostedTx is the second chance, and the protocol the third.
+func (p posting) stands(ctx context.Context, r Result, outcome string, hash []byte) (Result, string, error) {
+	recording, cancel := afterwards(ctx)
+	defer cancel()
+	epoch, err := p.module.store.stands(recording, p.intent.TenantID, p.intent.EnhancementID, r.NoteID, hash)
+	if err != nil {
+		p.module.deps.Logger.WarnContext(ctx, "note not recorded yet", "tenant_id", p.intent.TenantID,
+			"enhancement_id", p.intent.EnhancementID, "error", err)
+		return r, outcome, nil
+	}
+	if epoch != p.intent.Epoch {
+		return Result{}, outcome, errFenced
+	}
+	return r, outcome, nil
+}

@@ -1,0 +1,56 @@
+package webhook
+
+import (
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Deps are the module's neighbours. All are required.
+type Deps struct {
+	DB           Transactor
+	Tenants      Tenants
+	Enhancements Enhancements
+	Resolutions  Resolutions
+	Logger       *slog.Logger
+	Clock        func() time.Time
+}
+
+// Module takes webhooks.
+type Module struct {
+	deps      Deps
+	cfg       Config
+	addresses *limiter
+	tenants   *limiter
+	metrics   *metrics
+}
+
+// New builds the module and names every missing dependency at once.
+func New(deps Deps, cfg Config) (*Module, error) {
+	var missing []string
+	for name, absent := range map[string]bool{
+		"DB": deps.DB == nil, "Tenants": deps.Tenants == nil, "Enhancements": deps.Enhancements == nil,
+		"Resolutions": deps.Resolutions == nil, "Logger": deps.Logger == nil, "Clock": deps.Clock == nil,
+	} {
+		if absent {
+			missing = append(missing, name)
+		}
+	}
+	if len(missing) > 0 {
+		return nil, fmt.Errorf("webhook: missing %s", strings.Join(missing, ", "))
+	}
+	return &Module{
+		deps: deps, cfg: cfg,
+		addresses: newLimiter(cfg.AddressPerSecond, cfg.AddressBurst),
+		tenants:   newLimiter(cfg.TenantPerSecond, cfg.TenantBurst),
+		metrics:   newMetrics(),
+	}, nil
+}
+
+// Collectors are the module's metrics.
+func (m *Module) Collectors() []prometheus.Collector {
+	return []prometheus.Collector{m.metrics.answers, m.metrics.duration}
+}
