@@ -153,9 +153,7 @@ func loadConfig(file string, environ []string) (Config, error) {
 	if len(faults) > 0 {
 		return cfg, fault.New(fault.Invalid, "the configuration has faults:\n  - "+strings.Join(faults, "\n  - "))
 	}
-	if cfg.development() {
-		cfg.Tenant.AllowHTTP = true
-	}
+	cfg.Tenant.AllowHTTP = cfg.Environment != production
 	return cfg, nil
 }
 

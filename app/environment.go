@@ -33,6 +33,7 @@ func walk(v reflect.Value, path string, all *[]setting) {
 		name, options, _ := strings.Cut(field.Tag.Get("yaml"), ",")
 		key := path + name
 		switch {
+		case name == "-": // follows from other settings
 		case options == "inline":
 			walk(value, path, all)
 		case isLeaf(value):

@@ -84,6 +84,7 @@ func wire(d *db.DB, keys *keyring.Keyring, cfg Config, tel *telemetry) (*system,
 		return nil, err
 	}
 	s.enhancements.Register(s.workers)
+	s.registerHousekeeping(named("housekeeping"))
 	return s, nil
 }
 
@@ -99,7 +100,9 @@ func (s *system) collectors() []prometheus.Collector {
 }
 
 // periodicJobs are what River's leader starts by the clock.
-func (s *system) periodicJobs() []*river.PeriodicJob { return s.enhancements.PeriodicJobs() }
+func (s *system) periodicJobs() []*river.PeriodicJob {
+	return append(s.enhancements.PeriodicJobs(), housekeepingJobs()...)
+}
 
 func modelConfig(c OpenAIConfig) synthesis.Config {
 	return synthesis.Config{

@@ -8,7 +8,8 @@ CREATE TABLE system_inventory (
     -- row-level security. Collation C makes them comparable by range as well.
     hostname_key   text        COLLATE "C" NOT NULL DEFAULT '',
     short_name_key text        COLLATE "C" NOT NULL DEFAULT '',
-    mac_key        text        COLLATE "C" NOT NULL DEFAULT '',
+    -- NULL where there is none: thousands of equal keys would mislead the planner.
+    mac_key        text        COLLATE "C",
     role           text        NOT NULL DEFAULT '',
     location       text        NOT NULL DEFAULT '',
     metadata       jsonb       NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(metadata) = 'object'),

@@ -62,11 +62,19 @@ type Options struct {
 	SingleUse bool
 }
 
-// Client returns an HTTP client that hands redirects to its caller instead of following them: a 3xx answer is a result.
-func (g *Guard) Client(o Options) *http.Client {
+func (o Options) complete() Options {
 	if o.Timeout <= 0 {
 		o.Timeout = defaultTimeout
 	}
+	if o.MaxResponse <= 0 {
+		o.MaxResponse = defaultMaxResponse
+	}
+	return o
+}
+
+// Client returns an HTTP client that hands redirects to its caller instead of following them: a 3xx answer is a result.
+func (g *Guard) Client(o Options) *http.Client {
+	o = o.complete()
 	return &http.Client{
 		Transport: g.Transport(o),
 		Timeout:   o.Timeout,
@@ -77,11 +85,10 @@ func (g *Guard) Client(o Options) *http.Client {
 }
 
 // Transport returns the guarded transport by itself, for libraries that bring their own client. It never follows
-// redirects, but a client around it might: set CheckRedirect there.
+// redirects, but a client around it might: set CheckRedirect there. Of Options.Timeout it bounds the wait for the answer's
+// header only.
 func (g *Guard) Transport(o Options) http.RoundTripper {
-	if o.MaxResponse <= 0 {
-		o.MaxResponse = defaultMaxResponse
-	}
+	o = o.complete()
 	dialer := &net.Dialer{
 		Timeout:   dialTimeout,
 		KeepAlive: 15 * time.Second,

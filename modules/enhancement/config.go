@@ -19,6 +19,8 @@ type Config struct {
 	GiveUpAfter time.Duration `yaml:"give_up_after"`
 	// OrphanAfter is how old a pending row may be before it is checked for a living job.
 	OrphanAfter time.Duration `yaml:"orphan_after"`
+	// HistoryRetention is how long finished rows are kept, and with them the memory of their deliveries.
+	HistoryRetention time.Duration `yaml:"history_retention"`
 }
 
 // DefaultConfig follows the product's promise of a note within 120 s.
@@ -31,6 +33,7 @@ func DefaultConfig() Config {
 		MaxAttempts:       10,
 		GiveUpAfter:       24 * time.Hour,
 		OrphanAfter:       30 * time.Second,
+		HistoryRetention:  90 * 24 * time.Hour,
 	}
 }
 
@@ -47,6 +50,9 @@ func (c Config) Validate() []string {
 	positive("monitoring_timeout", c.MonitoringTimeout)
 	positive("give_up_after", c.GiveUpAfter)
 	positive("orphan_after", c.OrphanAfter)
+	if c.HistoryRetention < 24*time.Hour {
+		faults = append(faults, "enhancement.history_retention: must be 24h or more, it is the memory for duplicates")
+	}
 	if c.JobTimeout < c.GatherTimeout || c.JobTimeout > 10*time.Minute {
 		faults = append(faults, "enhancement.job_timeout: must be between enhancement.gather_timeout and 10m")
 	}

@@ -461,6 +461,27 @@ func TestOrphansAreFoundAndQueuedAgain(t *testing.T) {
 	require.Equal(t, "failed", b.show(t, id).Status)
 }
 
+func TestHistoryPastItsRetentionGoes(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	old := b.deliver(t, created("k1", "4711")).ID
+	require.NoError(t, b.attempt(t, old))
+	stuck := b.deliver(t, created("k2", "4712")).ID
+	fresh := b.deliver(t, created("k3", "4713")).ID
+	require.NoError(t, b.attempt(t, fresh))
+	require.NoError(t, b.db.InTenantTx(t.Context(), "acme", func(ctx context.Context, tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, `UPDATE enhancement_history SET created_at = now() - interval '91 days' WHERE id = ANY($1)`, []uuid.UUID{old, stuck})
+		return err
+	}))
+	deleted, err := b.retain(t.Context(), "acme")
+	require.NoError(t, err)
+	require.EqualValues(t, 1, deleted, "a pending row is never deleted, a young one neither")
+	_, err = b.Show(t.Context(), "acme", old)
+	require.True(t, fault.Is(err, fault.NotFound))
+	b.show(t, stuck)
+	b.show(t, fresh)
+}
+
 func TestAResolvedTicketTeaches(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -492,6 +513,7 @@ func TestJobArgsAreGolden(t *testing.T) {
 		{EnhanceArgs{"acme", id}, `enhance_ticket {"tenant_id":"acme","enhancement_id":"0193f1d2-0000-7000-8000-000000000001"}`},
 		{LearnArgs{"acme", id}, `learn_resolution {"tenant_id":"acme","enhancement_id":"0193f1d2-0000-7000-8000-000000000001"}`},
 		{RecoverArgs{}, `recover_enhancements {}`},
+		{RetainArgs{}, `retain_history {}`},
 	} {
 		raw, err := json.Marshal(c.args)
 		require.NoError(t, err)

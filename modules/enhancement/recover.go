@@ -30,6 +30,9 @@ func (m *Module) PeriodicJobs() []*river.PeriodicJob {
 		river.NewPeriodicJob(river.PeriodicInterval(m.cfg.OrphanAfter), func() (river.JobArgs, *river.InsertOpts) {
 			return RecoverArgs{}, nil
 		}, &river.PeriodicJobOpts{ID: "recover_enhancements", RunOnStart: true}),
+		river.NewPeriodicJob(river.PeriodicInterval(retainEvery), func() (river.JobArgs, *river.InsertOpts) {
+			return RetainArgs{}, nil
+		}, &river.PeriodicJobOpts{ID: "retain_history"}),
 	}
 }
 

@@ -36,6 +36,13 @@ func (b *breaker) allow() (wait time.Duration, ok bool) {
 	return 0, true
 }
 
+// abandon reports that an allowed call was given up by its caller, which says nothing about the desk.
+func (b *breaker) abandon() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.probing = false
+}
+
 // done reports how an allowed call ended. Whatever proves that the desk answers counts as a success.
 func (b *breaker) done(failed bool) {
 	b.mu.Lock()

@@ -62,7 +62,11 @@ func (l *link) do(ctx context.Context, c call) ([]byte, error) {
 		return nil, &callError{class: heldBack, retryAfter: wait}
 	}
 	body, err := l.authorised(ctx, c, token)
-	l.breaker.done(classOf(err).down() && !errors.Is(err, context.Canceled))
+	if errors.Is(err, context.Canceled) {
+		l.breaker.abandon()
+	} else {
+		l.breaker.done(classOf(err).down())
+	}
 	return body, err
 }
 

@@ -15,7 +15,8 @@ import (
 // maxAnswer caps a desk's answer: a page of 100 notes of some size.
 const maxAnswer = 16 << 20
 
-// Module talks to all tenants' desks. It is safe for concurrent use and has no goroutines of its own.
+// Module talks to all tenants' desks. It is safe for concurrent use. It keeps no goroutine: one that
+// refreshes an access token ends by itself within its lease.
 type Module struct {
 	deps    Deps
 	config  Config

@@ -13,6 +13,11 @@ import (
 // errFenced stops an owner whose work a newer one has taken over.
 var errFenced = fault.New(fault.Conflict, "a newer run has taken this enhancement over").WithCode("FENCED")
 
+// errMovedOn makes a run look again at a row that changed under it while it still owned it.
+func errMovedOn() error {
+	return fault.New(fault.Unavailable, "the note was settled by somebody else meanwhile").WithCode("NOTE_MOVED_ON").WithRetryAfter(100 * time.Millisecond)
+}
+
 // errUnsupported says that the edition has no such call.
 var errUnsupported = fault.New(fault.Invalid, "this edition has no such call").WithCode("DESK_UNSUPPORTED")
 

@@ -149,11 +149,8 @@ func TestADeskThatCannotBeReachedHasNotBeenPosted(t *testing.T) {
 		require.Zero(t, fault.RetryAfterOf(err), name)
 		require.Equal(t, "ready", b.row(r).State, name)
 	}
-	b.conns.change(tenant, func(c *Connection) { c.BaseURL = "http://localhost.example.invalid" })
-	_, err := m.Post(t.Context(), r)
-	require.Error(t, err)
 	b.conns.change(tenant, func(c *Connection) { c.BaseURL = good })
-	_, err = m.Post(t.Context(), r)
+	_, err := m.Post(t.Context(), r)
 	require.NoError(t, err)
 	require.Len(t, b.desk.Notes(r.TicketID), 1)
 }
@@ -335,6 +332,26 @@ func TestAfterARestoreTheTicketIsAskedFirst(t *testing.T) {
 	_, err = m.Post(t.Context(), r)
 	require.NoError(t, err)
 	require.Len(t, b.desk.Notes(r.TicketID), 2, "without asking first it would stand twice")
+}
+
+func TestARowThatASweepSettledIsLookedAtAgain(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, options(servicedesk.OnPrem))
+	m := b.module()
+	r := b.request(b.ticket())
+	b.desk.AddFault(servicedesk.Fault{Kind: servicedesk.CutAfterApply, Operation: servicedesk.NotesAdd, Times: 1})
+	_, err := m.Post(t.Context(), r)
+	require.Error(t, err)
+	seen := b.row(r)
+	b.exec(`UPDATE note_posts SET post_started_at = post_started_at - interval '1 minute' WHERE tenant_id = $1`, tenant)
+	_, err = m.Sweep(t.Context(), tenant)
+	require.NoError(t, err)
+	_, err = m.store.again(t.Context(), intent{PostRequest: r}, seen, false)
+	requireCode(t, err, fault.Unavailable, "NOTE_MOVED_ON")
+	require.Positive(t, fault.RetryAfterOf(err))
+	_, err = b.finish(r, m)
+	require.NoError(t, err)
+	require.Len(t, b.desk.Notes(r.TicketID), 1)
 }
 
 func TestAStandingNoteGetsTheNewText(t *testing.T) {

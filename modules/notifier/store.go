@@ -72,16 +72,19 @@ func (s store) begin(ctx context.Context, in intent, hold bool) (row postRow, ma
 	return row, made, err
 }
 
-// again makes a new intent on a row that was found unapplied, or whose note is gone. seen guards against a second caller
-// that came to the same conclusion; gone forgets the note that is no longer there.
+// again makes a new intent on a row that was found unapplied, or whose note is gone. seen guards against a sweep
+// or a second caller that settled the row meanwhile; gone forgets the note that is no longer there.
 func (s store) again(ctx context.Context, in intent, seen postRow, gone bool) (row postRow, err error) {
 	err = s.db.InTenantTx(ctx, in.TenantID, func(ctx context.Context, tx pgx.Tx) error {
 		now, err := onePost(ctx, tx, in.TenantID, in.EnhancementID)
 		if err != nil {
 			return err
 		}
-		if now.Epoch != in.Epoch || now.State != seen.State || !now.PostStartedAt.Equal(seen.PostStartedAt) {
+		if now.Epoch != in.Epoch {
 			return errFenced
+		}
+		if now.State != seen.State || !now.PostStartedAt.Equal(seen.PostStartedAt) {
+			return errMovedOn()
 		}
 		if gone {
 			if _, err := tx.Exec(ctx, `

@@ -124,7 +124,7 @@ func TestTheSweepFindsNotesWhoseRunNeverLearned(t *testing.T) {
 // which any may take over from any, within the assumptions that the configuration states.
 func TestRandomFaultsEndAsOneNoteEach(t *testing.T) {
 	t.Parallel()
-	const tickets, workers = 300, 24
+	const tickets, workers = 250, 24
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	o := options(servicedesk.OnPrem)

@@ -7,8 +7,8 @@ const MinAuditRetention = 90 * 24 * time.Hour
 
 // Config is the operator's part of the configuration.
 type Config struct {
-	// AllowHTTP lets a service desk's URL be plain http. For development only.
-	AllowHTTP bool `yaml:"allow_http"`
+	// AllowHTTP lets a service desk's URL be plain http. It follows the environment: production refuses it.
+	AllowHTTP bool `yaml:"-"`
 	// CacheTTL is how long a tenant's configuration is kept in memory when nothing changes.
 	CacheTTL time.Duration `yaml:"cache_ttl"`
 	// AuditRetention is how long audit entries are kept, 90 days or more.

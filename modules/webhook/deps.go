@@ -11,7 +11,7 @@ import (
 
 // Tenants says who may call, and with which secrets.
 type Tenants interface {
-	// Find returns a tenant, possibly from a cache. An unknown tenant is a tenant with Active false and decoy secrets,
+	// Find returns a tenant from memory, without asking the database. An unknown tenant is a tenant with Active false and decoy secrets,
 	// never an error, so that verification takes the same path for both. An error means the lookup itself failed.
 	Find(ctx context.Context, tenantID string) (Tenant, error)
 	// FindFresh is Find past the cache: one read of the database, for known and unknown tenants alike.

@@ -31,25 +31,31 @@ func MaskSecrets(s string) (string, int) {
 const secretLabel = `(?:pass(?:word|wort|wd|phrase|code)?|pwd|pw|kennwort|mot de passe|mdp|contraseña|clave|wachtwoord|pin|` +
 	`secret|geheimnis|token|otp|api[ _-]?key|access[ _-]?key|client[ _-]?secret|shared[ _-]?secret|psk|community(?: string)?|recovery key)`
 
-// A pattern's last group is the secret; accept, where given, decides on the value.
+// labelHints are parts of the labels in lower case: a text with none of them needs no search for labels.
+var labelHints = []string{"pass", "pwd", "pw", "kennwort", "mdp", "contrase", "clave", "wachtwoord", "pin", "secret", "geheimnis", "token", "otp",
+	"key", "psk", "community"}
+
+// A pattern's last group is the secret; accept, where given, decides on the value. Of hints, where given, one must be in
+// the text.
 var secretPatterns = []struct {
 	pattern *regexp.Regexp
 	accept  func(string) bool
+	hints   []string
 }{
-	{pattern: regexp.MustCompile(`(-----BEGIN [A-Z ]*PRIVATE KEY-----(?s:.*?)(?:-----END [A-Z ]*PRIVATE KEY-----|\z))`)},
-	{pattern: regexp.MustCompile(`\b(eyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*)?)`)},
+	{pattern: regexp.MustCompile(`(-----BEGIN [A-Z ]*PRIVATE KEY-----(?s:.*?)(?:-----END [A-Z ]*PRIVATE KEY-----|\z))`), hints: []string{"private key"}},
+	{pattern: regexp.MustCompile(`\b(eyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*)?)`), hints: []string{"eyj"}},
 	{pattern: regexp.MustCompile(`\b((?:sk|pk|rk)[-_][\w-]{16,}|(?:AKIA|ASIA)[0-9A-Z]{16}|gh[pousr]_\w{20,}|github_pat_\w{20,}|glpat-[\w-]{20,}|` +
 		`xox[abeoprs]-[\w-]{10,}|AIza[\w-]{30,}|hv[sb]\.[\w-]{20,}|whsec_[\w+/=-]{16,}|dop_v1_\w{20,})`)},
-	{pattern: regexp.MustCompile(`(?i)\bauthorization\s*:\s*\w+\s+([\w.~+/=-]{6,})`)},
-	{pattern: regexp.MustCompile(`(?i)\bbearer\s+([\w.~+/=-]{12,})`), accept: hasDigit},
-	{pattern: regexp.MustCompile(`://[^\s/:@]+:([^\s/@]+)@`)},
+	{pattern: regexp.MustCompile(`(?i)\bauthorization\s*:\s*\w+\s+([\w.~+/=-]{6,})`), hints: []string{"authorization"}},
+	{pattern: regexp.MustCompile(`(?i)\bbearer\s+([\w.~+/=-]{12,})`), accept: hasDigit, hints: []string{"bearer"}},
+	{pattern: regexp.MustCompile(`://[^\s/:@]+:([^\s/@]+)@`), hints: []string{"://"}},
 	{pattern: regexp.MustCompile(`\b(\d{6}(?:-\d{6}){7})\b`)},
 	{pattern: regexp.MustCompile(`\b((?:\d[ -]?){12,18}\d)\b`), accept: luhn},
 	{pattern: regexp.MustCompile(`\b([A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,3})?)\b`), accept: iban},
-	{pattern: regexp.MustCompile(`(?i)(?:\b|_)` + secretLabel + `s?\b["']?(?:\s*\([^)\n]{0,40}\))?\s*(?::=|[:=]>?|->|→)\s*["'“„«]([^"'”“»\n]{1,200})["'”“»]`)},
-	{pattern: regexp.MustCompile(`(?i)(?:\b|_)` + secretLabel + `s?\b["']?(?:\s*\([^)\n]{0,40}\))?\s*(?::=|[:=]>?|->|→)\s*([^\s"'“”„«»,;<]{3,})`), accept: unmasked},
+	{pattern: regexp.MustCompile(`(?i)(?:\b|_)` + secretLabel + `s?\b["']?(?:\s*\([^)\n]{0,40}\))?\s*(?::=|[:=]>?|->|→)\s*["'“„«]([^"'”“»\n]{1,200})["'”“»]`), hints: labelHints},
+	{pattern: regexp.MustCompile(`(?i)(?:\b|_)` + secretLabel + `s?\b["']?(?:\s*\([^)\n]{0,40}\))?\s*(?::=|[:=]>?|->|→)\s*([^\s"'“”„«»,;<]{3,})`), accept: unmasked, hints: labelHints},
 	{pattern: regexp.MustCompile(`(?i)\b` + secretLabel + `\s+(?:is|was|ist|war|lautet|est|es|to|auf|naar|à|now|nun|jetzt|wurde|set to|is now|ist jetzt)\s+` +
-		`["'“„«]?([^\s"'“”„«»,;<]{4,})`), accept: looksChosen},
+		`["'“„«]?([^\s"'“”„«»,;<]{4,})`), accept: looksChosen, hints: labelHints},
 }
 
 // SecretSpans finds everything in s that looks like a credential or a payment number, as byte ranges in order and without
@@ -58,7 +64,12 @@ var secretPatterns = []struct {
 // and IBANs with a valid checksum. A password in free prose without a label is not recognised.
 func SecretSpans(s string) [][2]int {
 	var spans [][2]int
+	low := strings.ToLower(s)
+	in := func(hint string) bool { return strings.Contains(low, hint) }
 	for _, p := range secretPatterns {
+		if p.hints != nil && !slices.ContainsFunc(p.hints, in) {
+			continue
+		}
 		for _, m := range p.pattern.FindAllStringSubmatchIndex(s, -1) {
 			from, to := m[len(m)-2], m[len(m)-1]
 			value := strings.TrimRight(s[from:to], ".)]")

@@ -28,6 +28,9 @@ type amAlert struct {
 // Observe reports the active alerts, silenced ones included and said to be so. A host without one is reported as such,
 // which is weaker than healthy: nobody says that the host is watched at all.
 func (a *alertmanager) Observe(ctx context.Context, req Request) ([]evidence.Observation, error) {
+	if a.idle(req) {
+		return nil, nil
+	}
 	query := url.Values{
 		"active": {"true"}, "silenced": {"true"}, "inhibited": {"false"}, "unprocessed": {"true"},
 		"filter": matchersOf(a.labels),

@@ -41,6 +41,9 @@ type datadogSeries struct {
 // Observe reports the monitor groups that alert or warn and the configured queries over the window. A host whose agent
 // reports and that has none of these is healthy.
 func (d *datadog) Observe(ctx context.Context, req Request) ([]evidence.Observation, error) {
+	if d.idle(req) {
+		return nil, nil
+	}
 	var observations []evidence.Observation
 	for _, status := range []string{"alert", "warn"} {
 		found, err := d.monitors(ctx, req, status)

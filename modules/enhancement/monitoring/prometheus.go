@@ -28,6 +28,9 @@ type prometheus struct {
 // Observe reports alerts that fire, alerts that fired in the window and ended, the configured queries at the ticket's time,
 // and scrape targets that are down. A host that is scraped and has none of these is healthy.
 func (p *prometheus) Observe(ctx context.Context, req Request) ([]evidence.Observation, error) {
+	if p.idle(req) {
+		return nil, nil
+	}
 	observations, firing, err := p.alerts(ctx, req)
 	if err != nil {
 		return nil, err

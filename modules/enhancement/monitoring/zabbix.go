@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -162,11 +163,7 @@ func spellings(hostname string) []string {
 }
 
 func (z *zabbix) problems(ctx context.Context, req Request, known map[string]watched) ([]evidence.Observation, error) {
-	ids := make([]string, 0, len(known))
-	for id := range known {
-		ids = append(ids, id)
-	}
-	slices.Sort(ids)
+	ids := slices.Sorted(maps.Keys(known))
 	events, err := z.events(ctx, map[string]any{
 		"hostids": ids, "problem_time_from": req.from().Unix(), "problem_time_till": req.At.Unix(),
 	})
@@ -191,7 +188,8 @@ func (z *zabbix) problems(ctx context.Context, req Request, known map[string]wat
 func (z *zabbix) fine(req Request, known map[string]watched, problems []evidence.Observation) []evidence.Observation {
 	var hosts []string
 	var observations []evidence.Observation
-	for _, w := range known {
+	for _, id := range slices.Sorted(maps.Keys(known)) {
+		w := known[id]
 		name := display(w.system)
 		switch {
 		case w.Maintenance == "1":

@@ -23,12 +23,25 @@ var (
 // field makes an untrusted text fit to print: one line of visible characters without links, credentials, or references of
 // ours, cut to a number of words.
 func field(s string, words int) string {
+	s = ahead(s, words)
 	s, _ = evidence.PlainText(s)
 	s, _ = evidence.MaskSecrets(s)
 	s = linkPattern.ReplaceAllString(s, " "+linkMark+" ")
 	s = linkSyntax.Replace(s)
 	s = referencePattern.ReplaceAllString(s, referencePrefix+"…")
 	return clip(s, words)
+}
+
+// ahead cuts a text, between words, to generously more than will be kept of it: what follows would only cost time.
+func ahead(s string, words int) string {
+	limit := 1000 + 60*words
+	if len(s) <= limit {
+		return s
+	}
+	if space := strings.LastIndexAny(s[:limit], " \n\t"); space > 0 {
+		return s[:space]
+	}
+	return s[:limit]
 }
 
 // clip joins the lines of a text and cuts it to a number of words, with a mark where something is missing.

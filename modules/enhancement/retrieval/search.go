@@ -7,7 +7,7 @@ import (
 )
 
 // candidateLimit is how many documents the first step hands to the second.
-const candidateLimit = 200
+const candidateLimit = 100
 
 // search is one query on one pool: what is looked for, and the statistics it is weighed with.
 type search struct {

@@ -53,8 +53,10 @@ func newGround(b evidence.Bundle, allowedHosts []string) *ground {
 		texts = append(texts, b.Storm.Tickets...)
 		texts = append(texts, strconv.Itoa(b.Storm.Count))
 	}
-	for _, text := range texts {
-		g.learn(text)
+	for i, text := range texts {
+		// A secret of the evidence is not licensed: a model that learned it some other way may not repeat it.
+		texts[i], _ = evidence.MaskSecrets(text)
+		g.learn(texts[i])
 	}
 	g.corpus = strings.ToLower(strings.Join(texts, "\n"))
 	return g
@@ -69,11 +71,16 @@ func dates(t time.Time) []string {
 	return []string{t.Format("2006-01-02 15:04"), t.Format("02.01.2006"), t.Format("2.1.2006"), t.Format("02/01/2006"), t.Format("01/02/2006")}
 }
 
+var digitRun = regexp.MustCompile(`\d+`)
+
 // learn licenses the tokens of a text: whole, and in the parts that a colleague would name alone. Parts between hyphens and
 // dots are not licensed, or "fs-01" would license "01".
 func (g *ground) learn(text string) {
 	for _, w := range words(text) {
 		w = strings.ToLower(w)
+		if g.terms[w] {
+			continue
+		}
 		if a, ok := parseAddress(w); ok {
 			g.addresses[a] = true
 			host, _, _ := strings.Cut(a, "/")
@@ -87,7 +94,7 @@ func (g *ground) learn(text string) {
 			g.learnPart(part)
 		}
 		if dateOrTime.MatchString(w) {
-			for _, n := range regexp.MustCompile(`\d+`).FindAllString(w, -1) {
+			for _, n := range digitRun.FindAllString(w, -1) {
 				g.learnPart(n)
 			}
 		}

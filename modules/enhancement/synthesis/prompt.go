@@ -131,7 +131,9 @@ type (
 
 func evidenceJSON(b evidence.Bundle, p *pseudonyms, budget int) string {
 	share := func(percent, items int) int { return max(20, budget*percent/100/max(1, items)) }
-	text := func(s string, tokens int) string { return clipTokens(p.hide(strings.TrimSpace(s)), tokens) }
+	text := func(s string, tokens int) string {
+		return clipTokens(p.hide(ahead(strings.TrimSpace(s), tokens)), tokens)
+	}
 	t := b.Ticket
 	doc := promptEvidence{
 		Ticket: promptTicket{ID: evidence.TicketRef, Subject: text(t.Subject, 80), Priority: text(t.Priority, 10), Category: text(t.Category, 20),
@@ -226,6 +228,19 @@ func estimateTokens(s string) int {
 		}
 	}
 	return (ascii+3)/4 + other
+}
+
+// ahead cuts a text to generously more than will be kept of it, so that masking a long article costs no more than a short
+// one. It cuts between words: half an address would not be recognised as one.
+func ahead(s string, tokens int) string {
+	limit := 1000 + 16*tokens
+	if len(s) <= limit {
+		return s
+	}
+	if space := strings.LastIndexAny(s[:limit], " \n\t"); space > 0 {
+		return s[:space]
+	}
+	return strings.ToValidUTF8(s[:limit], "")
 }
 
 var halfPlaceholder = regexp.MustCompile(`[A-Z]+_\d*$`)

@@ -218,7 +218,12 @@ func (a *answer) askUnknownNames(ctx context.Context, tx pgx.Tx, tenantID string
 	if len(byStem) == 0 {
 		return nil
 	}
-	rows, err := tx.Query(ctx, familiarStems, tenantID, slices.Sorted(maps.Keys(byStem)))
+	first := slices.Sorted(maps.Keys(byStem))
+	last := make([]string, len(first))
+	for i, s := range first {
+		last[i] = s + "~" // sorts after every character of a host name
+	}
+	rows, err := tx.Query(ctx, familiarStems, tenantID, first, last)
 	if err != nil {
 		return fmt.Errorf("select families of hosts: %w", err)
 	}

@@ -26,33 +26,39 @@ func (e entry) isNetwork() bool { return e.IPAddress != nil && !e.IPAddress.IsSi
 
 const (
 	selectEntry = `
-		SELECT id::text AS id, ip_address, hostname, hostname_key, role, location, metadata, mac_key,
+		SELECT id::text AS id, ip_address, hostname, hostname_key, role, location, metadata, coalesce(mac_key, '') AS mac_key,
 		       deleted_at IS NOT NULL AS retired
 		FROM system_inventory
 		WHERE tenant_id = $1 AND `
 
+	// Each key is looked up by itself. With "= ANY" the planner, as long as a fresh import has no statistics, prefers to
+	// read all rows of the tenant.
+	byKeys = `SELECT e.* FROM unnest($2::text[]) AS q (key) CROSS JOIN LATERAL (` + selectEntry
+
 	// The networks around an address are asked for by name, one prefix a length: equality keeps its index under row-level
-	// security, and finds all of them in one scan whatever else the inventory holds.
-	byAddress = selectEntry + `ip_address = ANY($2::inet[]) LIMIT 1000`
+	// security, and finds all of them whatever else the inventory holds.
+	byAddress = `SELECT e.* FROM unnest($2::inet[]) AS q (key) CROSS JOIN LATERAL (` +
+		selectEntry + `ip_address = q.key LIMIT 20) AS e`
+
+	byMAC       = byKeys + `mac_key = q.key LIMIT 20) AS e`
+	byHostname  = byKeys + `hostname_key = q.key LIMIT 20) AS e`
+	byShortName = byKeys + `short_name_key = q.key LIMIT 20) AS e`
 
 	// The addresses of a network are one range of the index. A larger network at its first address sorts before the range.
 	withinNetwork = selectEntry + `ip_address >= $2::inet AND ip_address <= $3::inet AND deleted_at IS NULL
 		ORDER BY ip_address LIMIT 10`
 
-	byMAC       = selectEntry + `mac_key = ANY($2::text[]) LIMIT 200`
-	byHostname  = selectEntry + `hostname_key = ANY($2::text[]) LIMIT 500`
-	byShortName = selectEntry + `short_name_key = ANY($2::text[]) LIMIT 500`
-
-	// familiarStems keeps the stems under which the tenant has a host. '~' sorts after every character of a host name.
+	// familiarStems keeps the stems under which the tenant has a host. The ends of the ranges are parameters: "stem || '~'"
+	// is not leakproof.
 	familiarStems = `
-		SELECT stem FROM unnest($2::text[]) AS s (stem)
-		WHERE EXISTS (SELECT 1 FROM system_inventory i
-		              WHERE i.tenant_id = $1 AND i.short_name_key >= s.stem AND i.short_name_key < s.stem || '~')`
+		SELECT s.first FROM unnest($2::text[], $3::text[]) AS s (first, last)
+		CROSS JOIN LATERAL (SELECT 1 FROM system_inventory i
+		                    WHERE i.tenant_id = $1 AND i.short_name_key >= s.first AND i.short_name_key < s.last LIMIT 1) AS e`
 
 	upsertHosts = `
 		INSERT INTO system_inventory AS s
 		       (tenant_id, ip_address, hostname, hostname_key, short_name_key, mac_key, role, location, metadata)
-		SELECT $1, h.ip_address, h.hostname, h.hostname_key, h.short_name_key, h.mac_key, h.role, h.location, h.metadata::jsonb
+		SELECT $1, h.ip_address, h.hostname, h.hostname_key, h.short_name_key, nullif(h.mac_key, ''), h.role, h.location, h.metadata::jsonb
 		FROM unnest($2::inet[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[])
 		     AS h (ip_address, hostname, hostname_key, short_name_key, mac_key, role, location, metadata)
 		ON CONFLICT (tenant_id, hostname_key, ip_address) DO UPDATE

@@ -17,7 +17,7 @@ type CalibrationTable struct {
 	BaseBrier float64 `json:"base_brier"`
 	// ECE is the expected calibration error: the mean gap between predicted and observed, weighted by bin.
 	ECE float64 `json:"ece"`
-	// Refit are the coefficients that a logistic regression finds on this data: base, rank, lead, length.
+	// Refit are the coefficients that a logistic regression finds on this data: base, rank, crowd, length.
 	Refit [4]float64 `json:"refit"`
 }
 
@@ -79,7 +79,7 @@ func fit(results []judged) [4]float64 {
 		var gradient [4]float64
 		var hessian [4][4]float64
 		for _, r := range results {
-			x := [4]float64{1, r.evidence.Rank, r.evidence.Lead, r.evidence.Length}
+			x := [4]float64{1, r.evidence.Rank, r.evidence.Crowd, r.evidence.Length}
 			z := 0.0
 			for i := range w {
 				z += w[i] * x[i]

@@ -29,8 +29,8 @@ type Report struct {
 	Overall     Metrics          `json:"overall"`
 	Tenants     []Metrics        `json:"tenants"`
 	Calibration CalibrationTable `json:"calibration"`
-	// Floor says what a note would show with the default floor and limit.
-	Floor FloorEffect `json:"floor"`
+	// Floors say what a note with the default limit would show at several floors, the default one first.
+	Floors []FloorEffect `json:"floors"`
 	// ImportMS is the time to store and index one document.
 	ImportMS float64 `json:"import_ms_per_document"`
 }
@@ -84,6 +84,7 @@ func Run(ctx context.Context, database *db.DB, o Options) (report Report, err er
 			}
 		}
 	}()
+	report.Split = o.Split
 	started := time.Now()
 	for tenant, documents := range byTenant {
 		if err := load(ctx, store, tenant, documents); err != nil {
@@ -91,7 +92,7 @@ func Run(ctx context.Context, database *db.DB, o Options) (report Report, err er
 		}
 	}
 	report.ImportMS = float64(time.Since(started).Microseconds()) / 1000 / float64(max(1, len(corpus)))
-	return report, report.measure(ctx, store, o.Split, byTenant, queries, relevant)
+	return report, report.measure(ctx, store, byTenant, queries, relevant)
 }
 
 func load(ctx context.Context, store *retrieval.Store, tenant string, documents []document) error {
@@ -107,35 +108,21 @@ func load(ctx context.Context, store *retrieval.Store, tenant string, documents 
 	return nil
 }
 
-func (r *Report) measure(ctx context.Context, store *retrieval.Store, split string, corpus map[string][]document, queries []document, relevant labels) error {
-	r.Split = split
+// measure searches every query twice: for the ranking among all documents, and for the probabilities after every second
+// query has lost its answers. In life many tickets have no precedent, and a probability must be able to say so.
+func (r *Report) measure(ctx context.Context, store *retrieval.Store, corpus map[string][]document, queries []document, relevant labels) error {
 	var all []measured
-	var results []judged
 	for _, q := range queries {
-		wanted := relevant[q.ID]
-		if len(wanted) == 0 {
+		if len(relevant[q.ID]) == 0 {
 			return fault.Newf(fault.Invalid, "query %s has no label", q.ID)
 		}
 		started := time.Now()
-		ranked, err := store.Rank(ctx, tenantPrefix+q.Tenant, retrieval.Query{
-			Subject: q.Title, Description: q.Text, ExcludeTicketID: q.ID, Limit: resultLimit, AnyResolution: true,
-		})
-		took := time.Since(started)
+		ranked, err := find(ctx, store, q)
 		if err != nil {
-			return fmt.Errorf("search for %s: %w", q.ID, err)
+			return err
 		}
-		m := measured{tenant: q.Tenant, relevant: len(wanted), took: took, hits: make([]bool, len(ranked))}
-		for i, hit := range ranked {
-			m.hits[i] = wanted[hit.TicketID]
-			if i < calibratedResults {
-				results = append(results, judged{hit.Evidence, hit.Probability, m.hits[i]})
-			}
-		}
-		r.Floor.add(ranked, m.hits, len(queries))
-		all = append(all, m)
-	}
-	if r.Floor.Shown > 0 {
-		r.Floor.Right /= r.Floor.Shown
+		took := time.Since(started)
+		all = append(all, measured{tenant: q.Tenant, relevant: len(relevant[q.ID]), took: took, hits: hits(ranked, relevant[q.ID])})
 	}
 	documents := 0
 	for _, tenant := range slices.Sorted(maps.Keys(corpus)) {
@@ -146,17 +133,65 @@ func (r *Report) measure(ctx context.Context, store *retrieval.Store, split stri
 		}
 	}
 	r.Overall = summarise("all", documents, all)
+	for i := 0; i < len(queries); i += 2 {
+		answers := slices.Collect(maps.Keys(relevant[queries[i].ID]))
+		if err := store.DeleteTickets(ctx, tenantPrefix+queries[i].Tenant, answers); err != nil {
+			return fmt.Errorf("take out answers: %w", err)
+		}
+	}
+	return r.measureProbabilities(ctx, store, queries, relevant)
+}
+
+func (r *Report) measureProbabilities(ctx context.Context, store *retrieval.Store, queries []document, relevant labels) error {
+	var results []judged
+	for _, floor := range []float64{retrieval.DefaultConfig().SimilarFloor, 0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5} {
+		r.Floors = append(r.Floors, FloorEffect{Floor: floor})
+	}
+	for _, q := range queries {
+		ranked, err := find(ctx, store, q)
+		if err != nil {
+			return err
+		}
+		hits := hits(ranked, relevant[q.ID])
+		for i := range ranked[:min(len(ranked), calibratedResults)] {
+			results = append(results, judged{ranked[i].Evidence, ranked[i].Probability, hits[i]})
+		}
+		for i := range r.Floors {
+			r.Floors[i].add(ranked, hits, len(queries))
+		}
+	}
+	for i := range r.Floors {
+		if r.Floors[i].Shown > 0 {
+			r.Floors[i].Right /= r.Floors[i].Shown
+		}
+	}
 	r.Calibration = calibration(results)
 	return nil
 }
 
+func find(ctx context.Context, store *retrieval.Store, q document) ([]retrieval.Ranked, error) {
+	ranked, err := store.Rank(ctx, tenantPrefix+q.Tenant, retrieval.Query{
+		Subject: q.Title, Description: q.Text, ExcludeTicketID: q.ID, Limit: resultLimit, AnyResolution: true,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("search for %s: %w", q.ID, err)
+	}
+	return ranked, nil
+}
+
+func hits(ranked []retrieval.Ranked, relevant map[string]bool) []bool {
+	out := make([]bool, len(ranked))
+	for i, r := range ranked {
+		out[i] = relevant[r.TicketID]
+	}
+	return out
+}
+
 // add counts one of n queries. Right is a sum until the end.
 func (f *FloorEffect) add(ranked []retrieval.Ranked, hits []bool, n int) {
-	cfg := retrieval.DefaultConfig()
-	f.Floor = cfg.SimilarFloor
-	shown := 0
-	for i := range ranked[:min(len(ranked), cfg.SimilarLimit)] {
-		if ranked[i].Probability < cfg.SimilarFloor {
+	limit, shown := retrieval.DefaultConfig().SimilarLimit, 0
+	for i := range ranked[:min(len(ranked), limit)] {
+		if ranked[i].Probability < f.Floor {
 			break
 		}
 		shown++
@@ -165,6 +200,6 @@ func (f *FloorEffect) add(ranked []retrieval.Ranked, hits []bool, n int) {
 	}
 	if shown == 0 {
 		f.Silent += 1 / float64(n)
-		f.Missed += value(slices.Contains(hits[:min(len(hits), cfg.SimilarLimit)], true)) / float64(n)
+		f.Missed += value(slices.Contains(hits[:min(len(hits), limit)], true)) / float64(n)
 	}
 }

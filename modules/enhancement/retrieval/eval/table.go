@@ -15,14 +15,17 @@ func (r Report) WriteTable(w io.Writer) error {
 			m.MRR10, m.MAP100, m.P1, m.Recall5, m.Recall10, m.NDCG10, m.MedianMS, m.P95MS)
 	}
 	fmt.Fprintf(t, "\nstored and indexed in %.2f ms a document\n\n", r.ImportMS)
+	fmt.Fprintln(t, "probabilities, with the answers of every second query taken out of the history")
 	fmt.Fprintln(t, "probability\tresults\tpredicted\tobserved\t")
 	for _, b := range r.Calibration.Bins {
 		fmt.Fprintf(t, "%.2f to %.2f\t%d\t%.3f\t%.3f\t\n", b.From, b.To, b.Results, b.Predicted, b.Observed)
 	}
-	c, f := r.Calibration, r.Floor
-	fmt.Fprintf(t, "\nBrier %.4f (always the base rate: %.4f), ECE %.4f; a refit on this data gives base %.3f, rank %.3f, lead %.3f, length %.3f\n",
+	c := r.Calibration
+	fmt.Fprintf(t, "\nBrier %.4f (always the base rate: %.4f), ECE %.4f; a refit on this data gives base %.3f, rank %.3f, crowd %.3f, length %.3f\n\n",
 		c.Brier, c.BaseBrier, c.ECE, c.Refit[0], c.Refit[1], c.Refit[2], c.Refit[3])
-	fmt.Fprintf(t, "floor %.2f: %.2f results shown a query, %.0f %% of them right; %.0f %% of queries show nothing (%.1f %% had a right one below it)\n",
-		f.Floor, f.Shown, 100*f.Right, 100*f.Silent, 100*f.Missed)
+	fmt.Fprintln(t, "floor\tshown a query\tright\tqueries with nothing\tof them wrongly\t")
+	for _, f := range r.Floors {
+		fmt.Fprintf(t, "%.2f\t%.2f\t%.1f %%\t%.1f %%\t%.1f %%\t\n", f.Floor, f.Shown, 100*f.Right, 100*f.Silent, 100*f.Missed)
+	}
 	return t.Flush()
 }

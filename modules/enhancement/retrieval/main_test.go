@@ -1,0 +1,9 @@
+package retrieval
+
+import (
+	"testing"
+
+	"aiagents/db/dbtest"
+)
+
+func TestMain(m *testing.M) { dbtest.Main(m) }

@@ -1,0 +1,35 @@
+package notifier
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestAHalfOpenBreakerLetsOneCallTry(t *testing.T) {
+	t.Parallel()
+	now := &handClock{now: time.Now()}
+	var changes []bool
+	b := &breaker{clock: now.read, failures: 2, pause: time.Minute, changed: func(open bool) { changes = append(changes, open) }}
+	allowed := func() bool { _, ok := b.allow(); return ok }
+	b.done(true)
+	b.done(false)
+	b.done(true)
+	require.True(t, allowed(), "only failures in a row count")
+	b.done(true)
+	require.False(t, allowed())
+	now.add(time.Minute)
+	require.True(t, allowed())
+	require.False(t, allowed(), "the others wait for its result")
+	b.abandon()
+	require.True(t, allowed(), "a call that was given up leaves the question open")
+	b.done(true)
+	require.False(t, allowed())
+	now.add(time.Minute)
+	require.True(t, allowed())
+	b.done(false)
+	require.True(t, allowed())
+	require.True(t, allowed())
+	require.Equal(t, []bool{true, false}, changes)
+}
