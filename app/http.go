@@ -75,7 +75,7 @@ func requestID(next echo.HandlerFunc) echo.HandlerFunc {
 			id = uuid.NewString()
 		}
 		c.Response().Header().Set(headerRequestID, id)
-		ctx := withLogIDs(c.Request().Context(), logIDs{correlation: id})
+		ctx := withLogIDs(c.Request().Context(), logIDs{request: id})
 		c.SetRequest(c.Request().WithContext(ctx))
 		return next(c)
 	}

@@ -99,15 +99,9 @@ func (h minLevel) WithGroup(name string) slog.Handler {
 // jobContext gives a job's context the ids for the log and the trace that began with the webhook.
 func jobContext(tracer trace.Tracer) rivertype.Middleware {
 	return river.WorkerMiddlewareFunc(func(ctx context.Context, job *rivertype.JobRow, work func(context.Context) error) error {
-		var args struct {
-			TenantID      string `json:"tenant_id"`
-			EnhancementID string `json:"enhancement_id"`
-		}
-		// Periodic jobs carry no ids.
-		_ = json.Unmarshal(job.EncodedArgs, &args)
-		ctx = withLogIDs(ctx, logIDs{tenant: args.TenantID, enhancement: args.EnhancementID})
+		ctx = withJobIDs(ctx, job)
 		ctx, span := tracer.Start(withJobTrace(ctx, job.Metadata), "job "+job.Kind, trace.WithSpanKind(trace.SpanKindConsumer),
-			trace.WithAttributes(attribute.String("tenant_id", args.TenantID), attribute.Int("attempt", job.Attempt)))
+			trace.WithAttributes(attribute.Int("attempt", job.Attempt)))
 		defer span.End()
 		err := work(ctx)
 		if err != nil {
@@ -117,11 +111,22 @@ func jobContext(tracer trace.Tracer) rivertype.Middleware {
 	})
 }
 
+// withJobIDs takes the ids for the log from the job's arguments. Periodic jobs carry none.
+func withJobIDs(ctx context.Context, job *rivertype.JobRow) context.Context {
+	var args struct {
+		TenantID      string `json:"tenant_id"`
+		EnhancementID string `json:"enhancement_id"`
+	}
+	_ = json.Unmarshal(job.EncodedArgs, &args)
+	return withLogIDs(ctx, logIDs{tenant: args.TenantID, enhancement: args.EnhancementID})
+}
+
 // jobErrors logs the end of a job that did not go well, once.
 type jobErrors struct{ logger *slog.Logger }
 
 // HandleError logs at the level of the fault: a wait is routine, what nobody foresaw is an error.
 func (h jobErrors) HandleError(ctx context.Context, job *rivertype.JobRow, err error) *river.ErrorHandlerResult {
+	ctx = withJobIDs(ctx, job)
 	level := slog.LevelWarn
 	if fault.KindOf(err) == fault.Internal && !errors.Is(err, context.Canceled) {
 		level = slog.LevelError
@@ -132,7 +137,7 @@ func (h jobErrors) HandleError(ctx context.Context, job *rivertype.JobRow, err e
 
 // HandlePanic logs the stack and not the value, which may quote a ticket.
 func (h jobErrors) HandlePanic(ctx context.Context, job *rivertype.JobRow, value any, stack string) *river.ErrorHandlerResult {
-	h.logger.ErrorContext(ctx, "job panicked", "kind", job.Kind, "job", job.ID, "attempt", job.Attempt,
+	h.logger.ErrorContext(withJobIDs(ctx, job), "job panicked", "kind", job.Kind, "job", job.ID, "attempt", job.Attempt,
 		"panic_type", fmt.Sprintf("%T", value), "stack", stack)
 	return nil
 }

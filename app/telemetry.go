@@ -23,7 +23,7 @@ import (
 const serviceName = "aiagents"
 
 // logIDs are what every log line of a request or a job carries.
-type logIDs struct{ tenant, ticket, correlation, enhancement string }
+type logIDs struct{ tenant, enhancement, request string }
 
 type logIDsKey struct{}
 
@@ -36,9 +36,8 @@ func withLogIDs(ctx context.Context, ids logIDs) context.Context {
 		}
 	}
 	keep(&ids.tenant, old.tenant)
-	keep(&ids.ticket, old.ticket)
-	keep(&ids.correlation, old.correlation)
 	keep(&ids.enhancement, old.enhancement)
+	keep(&ids.request, old.request)
 	return context.WithValue(ctx, logIDsKey{}, ids)
 }
 
@@ -85,8 +84,7 @@ type idHandler struct{ slog.Handler }
 func (h idHandler) Handle(ctx context.Context, r slog.Record) error {
 	if ids, ok := ctx.Value(logIDsKey{}).(logIDs); ok {
 		for _, a := range []slog.Attr{
-			slog.String("tenant_id", ids.tenant), slog.String("ticket_id", ids.ticket),
-			slog.String("correlation_id", ids.correlation), slog.String("enhancement_id", ids.enhancement),
+			slog.String("tenant_id", ids.tenant), slog.String("enhancement_id", ids.enhancement), slog.String("request_id", ids.request),
 		} {
 			if a.Value.String() != "" {
 				r.AddAttrs(a)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"testing"
@@ -179,7 +180,9 @@ func (f *fakeSearch) Articles(context.Context, string, evidence.Ticket) ([]evide
 	return nil, nil
 }
 
-func (f *fakeSearch) Lookup(context.Context, string, string) ([]evidence.System, error) { return nil, nil }
+func (f *fakeSearch) Lookup(context.Context, string, string) ([]evidence.System, error) {
+	return nil, nil
+}
 
 func (f *fakeSearch) Observe(context.Context, string, []evidence.System, time.Time) ([]evidence.Observation, error) {
 	return nil, ErrNotConfigured
@@ -193,7 +196,7 @@ func (f *fakeSearch) RecordTx(_ context.Context, _ pgx.Tx, _ string, t DeskTicke
 type fakeTenants struct{ prefs Preferences }
 
 func (f *fakeTenants) Preferences(context.Context, string) (Preferences, error) { return f.prefs, nil }
-func (f *fakeTenants) IDs(context.Context) ([]string, error)                   { return []string{"acme"}, nil }
+func (f *fakeTenants) IDs(context.Context) ([]string, error)                    { return []string{"acme"}, nil }
 
 func created(key, ticket string) Delivery {
 	return Delivery{
@@ -527,6 +530,27 @@ func TestNewNamesEveryMissingDependency(t *testing.T) {
 	for _, name := range []string{"DB", "Queue", "Desk", "Notes", "Tenants", "Similar", "Articles", "Systems", "Monitoring", "Resolutions", "Model", "Logger", "Tracer", "Clock", "TraceMetadata"} {
 		require.ErrorContains(t, err, name)
 	}
+}
+
+func TestATenantWithABacklogWaitsBehindTheOthers(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	priority := func(ticket string) (p int) {
+		require.NoError(t, b.db.Pool().QueryRow(t.Context(), `
+			SELECT j.priority FROM river_job j WHERE j.args->>'enhancement_id' = $1`, ticket).Scan(&p))
+		return p
+	}
+	send := func(tenant, ticket, urgency string) string {
+		d := created(tenant+ticket, ticket)
+		d.TenantID, d.Priority = tenant, urgency
+		return b.deliver(t, d).ID.String()
+	}
+	for i := range floodThreshold {
+		require.Equal(t, 2, priority(send("acme", fmt.Sprint(i), "")))
+	}
+	require.Equal(t, priorityFlood, priority(send("acme", "late", "")))
+	require.Equal(t, priorityLow, priority(send("acme", "urgent", "Critical")), "urgent tickets go first within the flood")
+	require.Equal(t, priorityNormal, priority(send("other", "1", "")), "another tenant does not feel it")
 }
 
 func TestDelaysAndPriorities(t *testing.T) {

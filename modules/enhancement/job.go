@@ -52,7 +52,9 @@ type enhanceWorker struct {
 }
 
 // Timeout ends an attempt; the stages inside have shorter limits of their own.
-func (w *enhanceWorker) Timeout(*river.Job[EnhanceArgs]) time.Duration { return w.module.cfg.JobTimeout }
+func (w *enhanceWorker) Timeout(*river.Job[EnhanceArgs]) time.Duration {
+	return w.module.cfg.JobTimeout
+}
 
 // NextRetry spaces the attempts; see retryDelay.
 func (w *enhanceWorker) NextRetry(job *river.Job[EnhanceArgs]) time.Time {

@@ -4,12 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 
+	"aiagents/internal/crashpoint"
 	"aiagents/internal/fault"
 	"aiagents/modules/enhancement/evidence"
 	"aiagents/modules/enhancement/note"
@@ -22,6 +24,8 @@ type run struct {
 	row     *claimed
 	prefs   Preferences
 	timings timings
+	// log names the ticket in every line; the tenant and the run come from the context.
+	log *slog.Logger
 }
 
 // finisher completes the job in the transaction that completes the row, so that neither can be without the other.
@@ -51,10 +55,12 @@ func (m *Module) claim(ctx context.Context, id runID) (*run, error) {
 	if err != nil || row == nil {
 		return nil, err
 	}
+	crashpoint.Reach("k2")
 	if row.Attempts == 1 {
 		m.metrics.stage.WithLabelValues("queue").Observe(m.deps.Clock().Sub(row.CreatedAt).Seconds())
 	}
-	return &run{id: id, row: row, timings: decodeTimings(row.Timings)}, nil
+	log := m.deps.Logger.With("ticket_id", row.TicketID, "correlation_id", row.CorrelationID, "attempt", row.Attempts)
+	return &run{id: id, row: row, timings: decodeTimings(row.Timings), log: log}, nil
 }
 
 // run takes a row through the stages that are still to do.
@@ -102,7 +108,9 @@ func (m *Module) context(ctx context.Context, r *run) (evidence.Bundle, string, 
 	if err != nil {
 		return b, "", fmt.Errorf("encode context: %w", err)
 	}
-	return b, "", m.store(ctx, r, `stage = 'gathered', context_gathered = $4, timings = $5`, stored, r.timings)
+	err = m.store(ctx, r, `stage = 'gathered', context_gathered = $4, timings = $5`, stored, r.timings)
+	crashpoint.Reach("k3")
+	return b, "", err
 }
 
 // ticket is the ticket of the delivery, completed by the desk where the delivery is thin, and confirmed by it where the
@@ -125,7 +133,7 @@ func (m *Module) ticket(ctx context.Context, r *run) (evidence.Ticket, error) {
 	got, err := m.deps.Desk.Ticket(ctx, r.id.tenant, t.ID)
 	if err != nil {
 		if t.Description != "" && !r.prefs.MustFetch && fault.KindOf(err) != fault.NotFound {
-			m.deps.Logger.WarnContext(ctx, "the desk did not complete the ticket, going on with the webhook's text", "error", err)
+			r.log.WarnContext(ctx, "the desk did not complete the ticket, going on with the webhook's text", "error", err)
 			return t, nil
 		}
 		return t, fmt.Errorf("fetch ticket: %w", err)
@@ -167,19 +175,21 @@ func (m *Module) answer(ctx context.Context, r *run, b evidence.Bundle) (evidenc
 	if err != nil {
 		return a, "", fmt.Errorf("synthesise: %w", err)
 	}
+	crashpoint.Reach("k4")
 	m.countCalls(res.Calls)
 	html := m.render(r, b, res)
 	stored, err := json.Marshal(res.Answer)
 	if err != nil {
 		return a, "", fmt.Errorf("encode answer: %w", err)
 	}
-	err = m.deps.DB.InTenantTx(ctx, r.id.tenant, func(ctx context.Context, tx pgx.Tx) error {
+	err = m.durably(ctx, r, func(ctx context.Context, tx pgx.Tx) error {
 		if err := updateTx(ctx, tx, r, `stage = 'synthesised', llm_output = $4, note_html = $5, timings = $6`,
 			string(stored), html, r.timings); err != nil {
 			return err
 		}
-		return insertCallsTx(ctx, tx, r.id, res.Calls)
+		return insertCallsTx(ctx, tx, r, res.Calls)
 	})
+	crashpoint.Reach("k5")
 	return res.Answer, html, err
 }
 
@@ -238,7 +248,7 @@ func (m *Module) finish(ctx context.Context, r *run, finish finisher, e ending) 
 		e.stage = "closed"
 	}
 	took := m.deps.Clock().Sub(r.row.CreatedAt)
-	err := m.deps.DB.InTenantTx(ctx, r.id.tenant, func(ctx context.Context, tx pgx.Tx) error {
+	err := m.durably(ctx, r, func(ctx context.Context, tx pgx.Tx) error {
 		err := updateTx(ctx, tx, r, `status = 'completed', stage = $4, outcome = $5, reason = $6, note_id = $7, timings = $8,
 			processing_time_ms = $9, completed_at = now(), error_message = NULL`,
 			e.stage, e.outcome, e.reason, e.noteID, r.timings, took.Milliseconds())
@@ -255,9 +265,10 @@ func (m *Module) finish(ctx context.Context, r *run, finish finisher, e ending) 
 	if err != nil {
 		return err
 	}
+	crashpoint.Reach("k11")
 	m.metrics.outcomes.WithLabelValues(e.outcome).Inc()
 	m.metrics.total.WithLabelValues(e.outcome).Observe(took.Seconds())
-	m.deps.Logger.InfoContext(ctx, "enhancement completed", "outcome", e.outcome, "duration_ms", took.Milliseconds())
+	r.log.InfoContext(ctx, "enhancement completed", "outcome", e.outcome, "duration_ms", took.Milliseconds())
 	return nil
 }
 
@@ -271,7 +282,7 @@ func (m *Module) fail(ctx context.Context, r *run, reason string) error {
 	}
 	m.metrics.outcomes.WithLabelValues("failed").Inc()
 	m.metrics.total.WithLabelValues("failed").Observe(took.Seconds())
-	m.deps.Logger.ErrorContext(ctx, "enhancement failed", "reason", reason)
+	r.log.ErrorContext(ctx, "enhancement failed", "reason", reason)
 	return nil
 }
 
@@ -281,9 +292,34 @@ func (m *Module) noteTrouble(ctx context.Context, r *run, reason string) error {
 }
 
 func (m *Module) store(ctx context.Context, r *run, set string, args ...any) error {
-	return m.deps.DB.InTenantTx(ctx, r.id.tenant, func(ctx context.Context, tx pgx.Tx) error {
+	return m.durably(ctx, r, func(ctx context.Context, tx pgx.Tx) error {
 		return updateTx(ctx, tx, r, set, args...)
 	})
+}
+
+// outagePatience and outagePause are how long, and how often, a result is offered to a database that is away. What is in
+// hand was paid for, so an outage shorter than this costs no second call of the model.
+const (
+	outagePatience = 60 * time.Second
+	outagePause    = 500 * time.Millisecond
+)
+
+// durably runs fn in a transaction of the tenant, again while the database is away. Every fn is guarded by the epoch, so one
+// whose commit was lost on the way finds its own work done, or itself fenced, and never does it twice.
+func (m *Module) durably(ctx context.Context, r *run, fn func(ctx context.Context, tx pgx.Tx) error) error {
+	patience, cancel := context.WithTimeout(ctx, outagePatience)
+	defer cancel()
+	for {
+		err := m.deps.DB.InTenantTx(ctx, r.id.tenant, fn)
+		if !fault.Is(err, fault.Unavailable) || fault.RetryAfterOf(err) > 0 {
+			return err
+		}
+		select {
+		case <-patience.Done():
+			return err
+		case <-time.After(outagePause):
+		}
+	}
 }
 
 // timed measures a stage, for the run's own record and for the metrics.

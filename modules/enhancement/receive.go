@@ -85,10 +85,26 @@ func (m *Module) ReceiveTx(ctx context.Context, tx pgx.Tx, d Delivery) (Receipt,
 	if s.job == nil {
 		return Receipt{ID: id.id}, nil
 	}
-	if err := m.enqueueTx(ctx, tx, id, s.job(id), priorityOf(d.Priority)); err != nil {
+	flooded, err := floodedTx(ctx, tx, d.TenantID)
+	if err != nil {
+		return Receipt{}, err
+	}
+	if err := m.enqueueTx(ctx, tx, id, s.job(id), fair(priorityOf(d.Priority), flooded)); err != nil {
 		return Receipt{}, err
 	}
 	return Receipt{ID: id.id}, nil
+}
+
+// fair sends a tenant with a backlog to the end: River runs lower numbers first, so another tenant's ticket need not wait
+// for the flood, and within the flood urgent tickets still go first.
+func fair(priority int, flooded bool) int {
+	switch {
+	case !flooded:
+		return priority
+	case priority == priorityHigh:
+		return priorityLow
+	}
+	return priorityFlood
 }
 
 func (m *Module) enqueueTx(ctx context.Context, tx pgx.Tx, id runID, args river.JobArgs, priority int) error {

@@ -23,6 +23,7 @@ type runID struct {
 type claimed struct {
 	Event           string
 	TicketID        string
+	CorrelationID   string
 	Reference       string
 	Stage           string
 	Epoch           int64
@@ -38,6 +39,22 @@ type claimed struct {
 	NoteID          string
 	Timings         []byte
 	CreatedAt       time.Time
+}
+
+// floodThreshold is how many pending enhancements make a tenant's further ones wait behind those of other tenants.
+const floodThreshold = 20
+
+// floodedTx reports whether the tenant has a backlog. It reads no more entries of the index than it has to.
+func floodedTx(ctx context.Context, tx pgx.Tx, tenantID string) (bool, error) {
+	var n int
+	err := tx.QueryRow(ctx, `
+		SELECT count(*) FROM (
+		  SELECT 1 FROM enhancement_history WHERE tenant_id = $1 AND status = 'pending' LIMIT $2) p`,
+		tenantID, floodThreshold+1).Scan(&n)
+	if err != nil {
+		return false, fmt.Errorf("count pending enhancements: %w", err)
+	}
+	return n > floodThreshold, nil
 }
 
 const insertSQL = `
@@ -80,7 +97,7 @@ func claimTx(ctx context.Context, tx pgx.Tx, id runID) (*claimed, error) {
 		UPDATE enhancement_history
 		SET epoch = epoch + 1, attempts = attempts + 1, started_at = coalesce(started_at, now())
 		WHERE tenant_id = $1 AND id = $2 AND status = 'pending'
-		RETURNING event, ticket_id, reference, stage, epoch, attempts, rerun, subject, description, priority, ticket_created_at,
+		RETURNING event, ticket_id, correlation_id, reference, stage, epoch, attempts, rerun, subject, description, priority, ticket_created_at,
 		          context_gathered, llm_output, note_html, note_id, timings, created_at`, id.tenant, id.id)
 	if err != nil {
 		return nil, fmt.Errorf("claim enhancement: %w", err)
@@ -109,14 +126,17 @@ func updateTx(ctx context.Context, tx pgx.Tx, r *run, set string, args ...any) e
 	return nil
 }
 
-// insertCallsTx keeps what every call of the model used.
-func insertCallsTx(ctx context.Context, tx pgx.Tx, id runID, calls []synthesis.Call) error {
-	for _, c := range calls {
+// insertCallsTx keeps what every call of the model used. A call's id follows from its run and place, so that a commit whose
+// answer was lost can be repeated.
+func insertCallsTx(ctx context.Context, tx pgx.Tx, r *run, calls []synthesis.Call) error {
+	for i, c := range calls {
+		id := uuid.NewSHA1(r.id.id, fmt.Appendf(nil, "%d/%d", r.row.Epoch, i))
 		_, err := tx.Exec(ctx, `
-			INSERT INTO model_calls (tenant_id, enhancement_id, model, outcome, prompt_tokens, cached_tokens,
+			INSERT INTO model_calls (tenant_id, enhancement_id, id, model, outcome, prompt_tokens, cached_tokens,
 			                         completion_tokens, cost_usd, price_date, duration_ms)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
-			id.tenant, id.id, c.Model, string(c.Outcome), c.PromptTokens, c.CachedTokens,
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+			ON CONFLICT (tenant_id, enhancement_id, id) DO NOTHING`,
+			r.id.tenant, r.id.id, id, c.Model, string(c.Outcome), c.PromptTokens, c.CachedTokens,
 			c.CompletionTokens, c.CostUSD, c.PriceDate, c.Duration.Milliseconds())
 		if err != nil {
 			return fmt.Errorf("insert model call: %w", err)

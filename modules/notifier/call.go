@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"aiagents/internal/crashpoint"
 	"aiagents/internal/egress"
 )
 
@@ -98,6 +99,8 @@ func (l *link) ready(ctx context.Context) error {
 	return err
 }
 
+// authorised replaces a refused token once. For the note's request that is safe: a 401 is a clear no, and the time limit
+// covers both tries.
 func (l *link) authorised(ctx context.Context, c call, token string) ([]byte, error) {
 	body, err := l.send(ctx, c, token)
 	if classOf(err) != badToken {
@@ -126,6 +129,7 @@ func (l *link) send(ctx context.Context, c call, credential string) ([]byte, err
 	return body, err
 }
 
+// exchange sends a request and reads the whole answer.
 func (l *link) exchange(ctx context.Context, c call, credential string) ([]byte, error) {
 	client := l.module.reads
 	if c.once {
@@ -136,6 +140,16 @@ func (l *link) exchange(ctx context.Context, c call, credential string) ([]byte,
 	var connected atomic.Bool
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GotConn: func(httptrace.GotConnInfo) { connected.Store(true) },
+		WroteHeaders: func() {
+			if c.once {
+				crashpoint.Reach("k7")
+			}
+		},
+		GotFirstResponseByte: func() {
+			if c.once {
+				crashpoint.Reach("k8")
+			}
+		},
 	})
 	req, err := http.NewRequestWithContext(ctx, c.method, c.url, strings.NewReader(c.body))
 	if err != nil {

@@ -102,9 +102,8 @@ func (m *Module) checkConnection(c Connection) error {
 		need(o.AccountsURL != "" && o.ClientID != "" && o.ClientSecret != "" && o.RefreshToken != "",
 			"edition "+c.Edition+" needs accounts_url, client_id, client_secret and refresh_token")
 		if o.AccountsURL != "" {
-			if err := m.deps.Egress.CheckURL(o.AccountsURL); err != nil {
-				return fmt.Errorf("check accounts URL: %w", err)
-			}
+			err := m.deps.Egress.CheckURL(o.AccountsURL)
+			need(err == nil, fmt.Sprintf("accounts_url: %v", err))
 		}
 	case EditionOnPrem, EditionMSPOnPrem, EditionGeneric:
 		need(c.APIKey != "", "edition "+c.Edition+" needs an API key")
@@ -116,13 +115,12 @@ func (m *Module) checkConnection(c Connection) error {
 	need(c.NoteKey == "" || c.NoteKey == "note" || c.NoteKey == "request_note", "note_key must be note or request_note")
 	need(c.OnAmbiguous == "" || c.OnAmbiguous == Verify || c.OnAmbiguous == NeverRepost,
 		"on_ambiguous must be verify or never_repost")
-	if len(faults) > 0 {
-		return fault.New(fault.Forbidden, "the service desk connection is incomplete: "+strings.Join(faults, "; ")).WithCode("CONNECTION_INCOMPLETE")
+	err := m.deps.Egress.CheckURL(c.BaseURL)
+	need(err == nil, fmt.Sprintf("servicedesk_url: %v", err))
+	if len(faults) == 0 {
+		return nil
 	}
-	if err := m.deps.Egress.CheckURL(c.BaseURL); err != nil {
-		return fmt.Errorf("check service desk URL: %w", err)
-	}
-	return nil
+	return fault.New(fault.Forbidden, "the service desk connection cannot be used: "+strings.Join(faults, "; ")).WithCode("CONNECTION_INCOMPLETE")
 }
 
 // root is the address of the API.
@@ -140,6 +138,7 @@ func (l *link) owns(accountID string) bool {
 	return !l.msp() || accountID != "" && slices.Contains(l.AccountIDs, accountID)
 }
 
+// checkAccount says nothing of the ticket but the id that the caller gave.
 func (l *link) checkAccount(t Ticket) error {
 	if l.owns(t.AccountID) {
 		return nil
@@ -200,7 +199,8 @@ func (l *link) gate(ctx context.Context) error {
 			return l.resume(ctx)
 		}
 		if k := classOf(err); k != unauthorized && k != forbidden && k != badToken {
-			return asFault(err) // away, not refusing: stay paused and try again after the interval
+			// Away, not refusing: that is no news about the credentials.
+			return withRetry(asFault(err), l.module.config.ProbeInterval)
 		}
 		left = l.module.config.ProbeInterval
 	}
@@ -208,6 +208,7 @@ func (l *link) gate(ctx context.Context) error {
 		WithCode("CONNECTION_PAUSED").WithRetryAfter(max(left, time.Second))
 }
 
+// sharedState is cached for a moment only, and not at all while paused, so that a resume is seen at once.
 func (l *link) sharedState(ctx context.Context) (connectionRow, error) {
 	c := &l.state
 	c.mu.Lock()

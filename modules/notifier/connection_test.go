@@ -3,7 +3,6 @@ package notifier
 import (
 	"fmt"
 	"log/slog"
-	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -69,19 +68,67 @@ func TestAnIncompleteConnectionSaysWhatToSet(t *testing.T) {
 	require.ErrorContains(t, err, "another tenant")
 }
 
-func TestARefusedAddressIsNotPostedTo(t *testing.T) {
+func TestAnAddressThatIsRefusedWhenDialledIsNotPostedTo(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, options(servicedesk.OnPrem))
-	guard, err := egress.New(egress.Policy{AllowHTTP: true})
+	strict, err := egress.New(egress.Policy{AllowHTTP: true})
 	require.NoError(t, err)
-	m := b.module(func(d *Deps, _ *Config) { d.Egress = guard })
+	m := b.module()
+	m.writes = strict.Client(egress.Options{SingleUse: true}) // as if the name had begun to resolve to this machine
 	r := b.request(b.ticket())
-	b.conns.change(tenant, func(c *Connection) { // a name whose address is found out only when it is dialled
-		c.BaseURL = strings.Replace(c.BaseURL, "127.0.0.1", "localhost.", 1)
-	})
 	_, err = m.Post(t.Context(), r)
-	require.ErrorContains(t, err, "refused")
+	requireCode(t, err, fault.Forbidden, "EGRESS_REFUSED")
+	require.Zero(t, fault.RetryAfterOf(err))
+	require.Equal(t, "ready", b.row(r).State)
 	require.Zero(t, b.desk.Count(""))
+}
+
+func TestANoteThatCouldNotBeRecognisedIsNotPosted(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, options(servicedesk.OnPrem))
+	m := b.module()
+	good := b.request(b.ticket())
+	for name, change := range map[string]func(*PostRequest){
+		"no reference":     func(r *PostRequest) { r.Reference = "" },
+		"short reference":  func(r *PostRequest) { r.Reference, r.HTML = "AIA-1", "<p>Ref AIA-1</p>" },
+		"hidden reference": func(r *PostRequest) { r.HTML = "<p>text <!-- " + r.Reference + " --></p>" },
+		"no enhancement":   func(r *PostRequest) { r.EnhancementID = "" },
+		"no epoch":         func(r *PostRequest) { r.Epoch = 0 },
+	} {
+		r := good
+		change(&r)
+		_, err := m.Post(t.Context(), r)
+		require.Equal(t, fault.Internal, fault.KindOf(err), name)
+		require.Error(t, err, name)
+	}
+	require.Zero(t, b.desk.Count(""))
+}
+
+func TestMetricsCountWhatHappened(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, options(servicedesk.OnPrem))
+	m := b.module()
+	registry := prometheus.NewPedanticRegistry()
+	registry.MustRegister(m.Collectors()...)
+	r := b.request(b.ticket())
+	b.desk.AddFault(servicedesk.Fault{Kind: servicedesk.CutAfterApply, Operation: servicedesk.NotesAdd, Times: 1})
+	_, err := b.finish(r, m)
+	require.NoError(t, err)
+	families, err := registry.Gather()
+	require.NoError(t, err)
+	got := map[string]float64{}
+	for _, family := range families {
+		for _, metric := range family.GetMetric() {
+			for _, label := range metric.GetLabel() {
+				if family.GetName() == "aiagents_note_posts_total" && label.GetName() == "outcome" {
+					got[label.GetValue()] = metric.GetCounter().GetValue()
+				}
+			}
+		}
+	}
+	require.InDelta(t, 1, got["ambiguous"], 0)
+	require.InDelta(t, 1, got["adopted"], 0)
+	require.Zero(t, got["posted"])
 }
 
 func TestOnMSPEditionsAForeignTicketIsRefusedBeforeUse(t *testing.T) {
@@ -281,117 +328,4 @@ func TestOurOwnRateLimitHoldsListsToOneASecond(t *testing.T) {
 	require.Positive(t, fault.RetryAfterOf(err))
 	_, err = m.GetRequest(t.Context(), tenant, b.ticket())
 	require.NoError(t, err, "single tickets have a limit of their own")
-}
-
-func TestTheEnvelopeIsFoundOutOnceAndRemembered(t *testing.T) {
-	t.Parallel()
-	o := options(servicedesk.OnPrem)
-	o.OlderBuild = true // wants request_note, lists request_notes, answers lists with one status object
-	b := newBench(t, o)
-	m := b.module()
-	for range 2 {
-		r := b.request(b.ticket())
-		_, err := m.Post(t.Context(), r)
-		require.NoError(t, err)
-		require.Len(t, b.desk.Notes(r.TicketID), 1)
-		notes, err := m.ListNotes(t.Context(), tenant, r.TicketID)
-		require.NoError(t, err)
-		require.Len(t, notes, 1)
-		require.False(t, notes[0].AddedAt.IsZero())
-	}
-	require.Equal(t, 3, b.desk.Count(servicedesk.NotesAdd), "refused once, then remembered")
-	r := b.request(b.ticket())
-	_, err := b.module().Post(t.Context(), r)
-	require.NoError(t, err)
-	require.Equal(t, 4, b.desk.Count(servicedesk.NotesAdd), "by other processes too")
-
-	b.conns.change(tenant, func(c *Connection) { c.NoteKey = "note" })
-	_, err = m.Post(t.Context(), b.request(b.ticket()))
-	requireCode(t, err, fault.Invalid, "DESK_REJECTED")
-	require.Equal(t, 5, b.desk.Count(servicedesk.NotesAdd), "a fixed envelope is not second-guessed")
-}
-
-func TestAnAmbiguousAnswerNeverTriesTheOtherEnvelope(t *testing.T) {
-	t.Parallel()
-	b := newBench(t, options(servicedesk.OnPrem))
-	m := b.module()
-	b.desk.AddFault(servicedesk.Fault{Kind: servicedesk.ErrorAfterApply, Operation: servicedesk.NotesAdd, Times: 1})
-	_, err := m.Post(t.Context(), b.request(b.ticket()))
-	requireCode(t, err, fault.Unavailable, "NOTE_AMBIGUOUS")
-	require.Equal(t, 1, b.desk.Count(servicedesk.NotesAdd))
-}
-
-func TestHistoryAndKnowledgeAreRead(t *testing.T) {
-	t.Parallel()
-	b := newBench(t, options(servicedesk.OnPrem))
-	m := b.module()
-	start := time.Date(2026, 11, 1, 8, 0, 0, 0, time.UTC)
-	for i := range 250 {
-		_, err := b.desk.AddTicket(servicedesk.Ticket{
-			Subject: fmt.Sprintf("Ticket %d", i), Description: "<p>text</p>", Resolution: "<p>Rebooted <b>it</b></p>",
-			Created: start.Add(time.Duration(i) * time.Minute),
-		})
-		require.NoError(t, err)
-	}
-	seen := map[string]bool{}
-	pages := 0
-	for next := 1; next > 0; pages++ {
-		page, err := m.ListRequests(t.Context(), tenant, TicketQuery{CreatedSince: start.Add(50 * time.Minute), Start: next})
-		require.NoError(t, err)
-		for _, ticket := range page.Tickets {
-			require.True(t, ticket.Brief)
-			seen[ticket.ID] = true
-		}
-		next = page.Next
-	}
-	require.Len(t, seen, 200)
-	require.Equal(t, 2, pages)
-	page, err := m.ListRequests(t.Context(), tenant, TicketQuery{UpdatedSince: start.Add(240 * time.Minute)})
-	require.NoError(t, err)
-	require.Len(t, page.Tickets, 10)
-	text, err := m.GetResolution(t.Context(), tenant, page.Tickets[0].ID)
-	require.NoError(t, err)
-	require.Equal(t, "Rebooted it", text)
-	_, err = m.ListRequests(t.Context(), tenant, TicketQuery{CreatedSince: start, UpdatedSince: start})
-	require.Equal(t, fault.Invalid, fault.KindOf(err))
-
-	b.desk.AddSolution(servicedesk.Solution{Title: "VPN renewal", Description: "<ol><li>Log in</li></ol>", Keywords: "vpn, 809"})
-	b.desk.AddSolution(servicedesk.Solution{Title: "Draft", Status: "UnApproved"})
-	b.desk.AddSolution(servicedesk.Solution{Title: "Old", Expires: start})
-	solutions, err := m.ListSolutions(t.Context(), tenant, 1)
-	require.NoError(t, err)
-	require.Len(t, solutions.Solutions, 1)
-	require.Equal(t, "- Log in", solutions.Solutions[0].Text)
-	require.Equal(t, []string{"vpn", "809"}, solutions.Solutions[0].Keywords)
-	require.Zero(t, solutions.Next)
-}
-
-func TestOnMSPEditionsOnlyPublicSolutionsAreShared(t *testing.T) {
-	t.Parallel()
-	b := newBench(t, options(servicedesk.MSPOnPrem))
-	b.desk.AddSolution(servicedesk.Solution{Title: "For all", Description: "text", Public: true})
-	b.desk.AddSolution(servicedesk.Solution{Title: "Internal to somebody", Description: "text"})
-	page, err := b.module().ListSolutions(t.Context(), tenant, 1)
-	require.NoError(t, err)
-	require.Len(t, page.Solutions, 1)
-	require.Equal(t, "For all", page.Solutions[0].Title)
-	require.Equal(t, 1, page.Hidden)
-}
-
-func TestProbeWritesNothingAndTellsWhatIsWrong(t *testing.T) {
-	t.Parallel()
-	for _, edition := range editions {
-		t.Run(string(edition), func(t *testing.T) {
-			t.Parallel()
-			b := newBench(t, options(edition))
-			m := b.module()
-			require.NoError(t, m.Probe(t.Context(), tenant))
-			b.conns.change(tenant, func(c *Connection) { c.APIKey, c.OAuth.RefreshToken = "wrong", "wrong" })
-			err := m.Probe(t.Context(), tenant)
-			require.Equal(t, fault.Unauthenticated, fault.KindOf(err))
-			for _, sent := range b.desk.Requests() {
-				require.True(t, sent.Method == http.MethodGet || sent.Operation == servicedesk.OAuthToken, sent.Method)
-			}
-		})
-	}
 }

@@ -72,7 +72,7 @@ func (tagSealer) Open(_ context.Context, tenantID, field string, sealed []byte) 
 
 // bench is a desk, a database and as many modules as a test wants, as processes would share them.
 type bench struct {
-	t      *testing.T
+	t      testing.TB
 	db     *db.DB
 	dbURLs *dbtest.Database
 	desk   *servicedesk.Desk
@@ -106,7 +106,7 @@ func options(edition servicedesk.Edition) servicedesk.Options {
 	return o
 }
 
-func newBench(t *testing.T, o servicedesk.Options) *bench {
+func newBench(t testing.TB, o servicedesk.Options) *bench {
 	t.Helper()
 	desk, err := servicedesk.New(o)
 	require.NoError(t, err)

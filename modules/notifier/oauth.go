@@ -43,6 +43,7 @@ type tokens struct {
 	until   time.Time // until then
 }
 
+// recentFailure answers for the accounts server while asking again would only use up its quota.
 func (t *tokens) recentFailure(now time.Time) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -137,6 +138,7 @@ func (l *link) obtain(ctx context.Context, refused string) (string, error) {
 	}
 }
 
+// open gives the row's token, if it is there, can be opened and belongs to the present client.
 func (l *link) open(ctx context.Context, row tokenRow) (string, bool) {
 	if len(row.Sealed) == 0 {
 		return "", false
@@ -159,6 +161,7 @@ func (l *link) client() []byte {
 	return print[:]
 }
 
+// keep remembers the token for this process, by its own clock: the lifetime is relative, so skew does not matter.
 func (l *link) keep(token string, left time.Duration) {
 	l.tokens.mu.Lock()
 	defer l.tokens.mu.Unlock()
@@ -196,6 +199,7 @@ func (l *link) refresh(ctx context.Context) (string, error) {
 	return grant.AccessToken, nil
 }
 
+// endLease lets others refresh after the block, which protects the quota of an accounts server that just said no.
 func (l *link) endLease(ctx context.Context, block time.Duration, cause error) error {
 	ctx, cancel := afterwards(ctx)
 	defer cancel()
@@ -211,7 +215,8 @@ type tokenGrant struct {
 	Error       string `json:"error"`
 }
 
-// requestToken asks the accounts server, whose refusals may come with HTTP 200.
+// requestToken asks the accounts server, whose refusals may come with HTTP 200. When it is away, the failure is notSent:
+// whatever the token was for has not left.
 func (l *link) requestToken(ctx context.Context) (tokenGrant, error) {
 	form := url.Values{
 		"grant_type": {"refresh_token"}, "refresh_token": {l.OAuth.RefreshToken},
@@ -249,7 +254,7 @@ func (l *link) exchangeToken(ctx context.Context, form string) (tokenGrant, erro
 	defer resp.Body.Close()
 	var grant tokenGrant
 	if err := json.NewDecoder(resp.Body).Decode(&grant); err != nil {
-		return tokenGrant{}, &callError{class: serverError, status: resp.StatusCode, cause: errors.New("the accounts server's answer is not JSON")}
+		return tokenGrant{}, &callError{class: notSent, status: resp.StatusCode, cause: errors.New("the accounts server's answer is not JSON")}
 	}
 	if grant.AccessToken != "" && resp.StatusCode == http.StatusOK {
 		return grant, nil
@@ -259,7 +264,7 @@ func (l *link) exchangeToken(ctx context.Context, form string) (tokenGrant, erro
 	case resp.StatusCode == http.StatusTooManyRequests, grant.Error == "Access Denied", grant.Error == "access_denied":
 		e.class, e.retryAfter = limited, refreshBlock
 	case resp.StatusCode >= 500, grant.Error == "":
-		e.class = serverError
+		e.class = notSent
 	default: // invalid_client, invalid_code, …: the client or the refresh token is wrong or revoked
 		e.class = unauthorized
 	}

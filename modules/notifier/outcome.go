@@ -100,6 +100,7 @@ func withRetry(err error, after time.Duration) error {
 	return err
 }
 
+// fault words the failure for the operator who has to do something about it.
 func (e *callError) fault() *fault.Error {
 	switch e.class {
 	case limited:

@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"aiagents/internal/crashpoint"
 	"aiagents/internal/fault"
 )
 
@@ -37,6 +38,20 @@ type PostRequest struct {
 	Repost bool
 }
 
+// check refuses a request whose note could not be recognised later: without a visible reference every note would look
+// like it, or none.
+func (r PostRequest) check() error {
+	switch {
+	case r.EnhancementID == "" || r.Epoch < 1:
+		return fault.New(fault.Internal, "a note belongs to an enhancement and an epoch")
+	case len(r.Reference) < shortestReference || !hasReference(r.HTML, r.Reference):
+		return fault.New(fault.Internal, "a note shows its reference")
+	}
+	return nil
+}
+
+const shortestReference = 8
+
 // Result tells where the note stands.
 type Result struct {
 	NoteID string
@@ -58,6 +73,9 @@ type Result struct {
 //   - Conflict with code NOTE_UNRESOLVED: nobody knows whether the note was written, and the tenant chose never_repost.
 //   - Anything else is permanent until somebody changes the ticket or the settings.
 func (m *Module) Post(ctx context.Context, r PostRequest) (Result, error) {
+	if err := r.check(); err != nil {
+		return Result{}, err
+	}
 	l, err := m.connect(ctx, r.TenantID)
 	if err != nil {
 		return Result{}, asFault(err)
@@ -85,6 +103,7 @@ type posting struct {
 	intent intent
 }
 
+// run decides by the row's state what is left to do. The string is the outcome for the metric.
 func (p posting) run(ctx context.Context) (Result, string, error) {
 	// Also for a body that came whole with the webhook: whose ticket it is, only the desk can say.
 	if err := p.link.checkOwner(ctx, p.intent.TicketID); err != nil {
@@ -117,8 +136,10 @@ func (p posting) post(ctx context.Context, row postRow, start time.Time) (Result
 	sending, cancel := context.WithDeadline(context.WithoutCancel(ctx), start.Add(p.module.config.PostTimeout))
 	defer cancel()
 	p.module.hooks.intentMade()
+	crashpoint.Reach("k6")
 	noteID, err := p.link.desk.addNote(sending, p.intent.TicketID, p.intent.HTML)
 	p.module.hooks.answered()
+	crashpoint.Reach("k9")
 	switch {
 	case err == nil:
 		return p.stands(ctx, Result{NoteID: noteID}, "posted", p.intent.hash)
@@ -139,6 +160,7 @@ func (p posting) post(ctx context.Context, row postRow, start time.Time) (Result
 	return Result{}, "not_applied", p.link.finish(ctx, err)
 }
 
+// ambiguous tells the caller to come back when the request has come to rest, however it ended.
 func ambiguous(left time.Duration, cause error) error {
 	return fault.Wrap(fault.Unavailable, cause, "it is not known yet whether the note was written: waiting before the ticket is searched for it").
 		WithCode("NOTE_AMBIGUOUS").WithRetryAfter(max(left, 10*time.Millisecond))
@@ -162,6 +184,7 @@ func (p posting) verify(ctx context.Context, row postRow) (Result, string, error
 	return p.postAgain(ctx, row, false)
 }
 
+// postAgain makes a new intent for a row of which we now know that no earlier request left a note.
 func (p posting) postAgain(ctx context.Context, row postRow, gone bool) (Result, string, error) {
 	if err := p.link.ready(ctx); err != nil {
 		return Result{}, "not_applied", p.link.finish(ctx, err)
@@ -210,6 +233,7 @@ func (p posting) stands(ctx context.Context, r Result, outcome string, hash []by
 			"enhancement_id", p.intent.EnhancementID, "error", err)
 		return r, outcome, nil
 	}
+	crashpoint.Reach("k10")
 	if epoch != p.intent.Epoch {
 		return Result{}, outcome, errFenced
 	}

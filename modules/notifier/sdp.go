@@ -31,6 +31,7 @@ func (d *sdp) dress(req *http.Request, credential string) {
 	req.Header.Set("authtoken", credential)
 }
 
+// url escapes each part, so that an id cannot become a path.
 func (d *sdp) url(path ...string) string {
 	for i, p := range path {
 		path[i] = url.PathEscape(p)
@@ -174,6 +175,7 @@ func (d *sdp) write(ctx context.Context, c call, html string) (*envelope, error)
 	return e, err
 }
 
+// writeAs sends all four flags as false: the note is private, tells nobody and counts as no response.
 func (d *sdp) writeAs(ctx context.Context, c call, key, html string) (*envelope, error) {
 	input, err := json.Marshal(map[string]any{key: map[string]any{
 		"description": html, "show_to_requester": false, "notify_technician": false,

@@ -260,6 +260,7 @@ func (l *lookup) name() string {
 	return l.Name
 }
 
+// ticket takes what is there: on lists many fields are missing, and empty lookups are null.
 func (r *sdpRequest) ticket() Ticket {
 	t := Ticket{
 		ID: string(r.ID), DisplayID: string(r.DisplayID), Subject: textOf(r.Subject), Description: textOf(r.ShortDescription),
@@ -294,6 +295,7 @@ type sdpNote struct {
 	Created     *stamp  `json:"created_time"`
 }
 
+// note reads both spellings: older builds say created_by and created_time.
 func (n *sdpNote) note() Note {
 	out := Note{ID: string(n.ID), Author: n.AddedBy.name() + n.CreatedBy.name(), AddedAt: n.Added.time()}
 	if n.Description != nil {

@@ -99,6 +99,7 @@ func (s store) again(ctx context.Context, in intent, seen postRow, gone bool) (r
 	return row, err
 }
 
+// makeIntent counts the request before it is made: a row can only ever claim too many requests, never too few.
 func makeIntent(ctx context.Context, tx pgx.Tx, in intent) (postRow, error) {
 	rows, err := tx.Query(ctx, `
 		UPDATE note_posts
@@ -116,6 +117,7 @@ func makeIntent(ctx context.Context, tx pgx.Tx, in intent) (postRow, error) {
 	return row, nil
 }
 
+// onePost locks the row, so that two runs of one enhancement decide one after the other.
 func onePost(ctx context.Context, tx pgx.Tx, tenantID, enhancementID string) (postRow, error) {
 	rows, err := tx.Query(ctx, `
 		SELECT `+postColumns+` FROM note_posts WHERE tenant_id = $1 AND enhancement_id = $2 FOR UPDATE`, tenantID, enhancementID)
@@ -219,6 +221,7 @@ func (s store) exec(ctx context.Context, tenantID, act, sql string, args ...any)
 	})
 }
 
+// notNil keeps an absent hash an empty one: the column takes no null.
 func notNil(b []byte) []byte {
 	if b == nil {
 		return []byte{}

@@ -126,6 +126,7 @@ func inline(markup string) string {
 	}
 }
 
+// wordByte tells the characters of which references are made.
 func wordByte(b byte) bool {
 	return b == '-' || b >= '0' && b <= '9' || b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z'
 }

@@ -87,8 +87,26 @@ func (m *Module) handleEvent(c echo.Context) (Receipt, string, error) {
 	if err != nil {
 		return Receipt{}, "", err
 	}
-	receipt, err := m.receive(c.Request().Context(), d)
+	receipt, err := m.receive(c.Request().Context(), correlated(c, &d))
+	m.logAccepted(c, d, receipt, err)
 	return receipt, "Enhancement job queued successfully", err
+}
+
+// correlated gives a delivery without a correlation id that of its request, so that one id leads from the sender's log
+// through ours to the note.
+func correlated(c echo.Context, d *Delivery) Delivery {
+	if d.CorrelationID == "" {
+		d.CorrelationID = c.Response().Header().Get(echo.HeaderXRequestID)
+	}
+	return *d
+}
+
+func (m *Module) logAccepted(c echo.Context, d Delivery, r Receipt, err error) {
+	if err != nil {
+		return // the error handler logs it
+	}
+	m.deps.Logger.InfoContext(c.Request().Context(), "webhook accepted", "tenant_id", d.TenantID, "ticket_id", d.TicketID,
+		"correlation_id", d.CorrelationID, "event", d.Event, "enhancement_id", r.ID.String(), "duplicate", r.Duplicate)
 }
 
 func (m *Module) handleResolved(c echo.Context) (Receipt, string, error) {
@@ -100,7 +118,8 @@ func (m *Module) handleResolved(c echo.Context) (Receipt, string, error) {
 	if err != nil {
 		return Receipt{}, "", err
 	}
-	receipt, err := m.record(c.Request().Context(), d, t)
+	receipt, err := m.record(c.Request().Context(), correlated(c, &d), t)
+	m.logAccepted(c, d, receipt, err)
 	return receipt, "Resolved ticket recorded", err
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"aiagents/internal/crashpoint"
 	"aiagents/internal/fault"
 )
 
@@ -61,6 +62,7 @@ func (m *Module) receive(ctx context.Context, d Delivery) (Receipt, error) {
 	if err != nil {
 		return Receipt{}, asUnavailable(fmt.Errorf("receive delivery: %w", err))
 	}
+	crashpoint.Reach("k1")
 	return receipt, nil
 }
 

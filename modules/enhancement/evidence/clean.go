@@ -30,7 +30,7 @@ func (h Hidden) Total() int { return h.Characters + h.Markup + h.Encoded }
 const EncodedMark = "[encoded]"
 
 // Clean returns a copy of the bundle in which every text is what a person would have read: visible characters, no markup,
-// no encoded text. It is idempotent, and the bundle passed in is left as it was.
+// no encoded text. Cleaning twice changes nothing more, and the bundle passed in is left as it was.
 func Clean(b Bundle) (Bundle, Hidden) {
 	var h Hidden
 	clean := func(fields ...*string) {
@@ -77,14 +77,20 @@ func PlainText(s string) (string, Hidden) {
 	return plain(s, &h), h
 }
 
-// Markup goes first, because entities may spell hidden characters, and those go before the search for encoded text,
-// because they may interrupt it.
+// mostPasses bounds how often markup may be wrapped in markup; no honest text needs more than two.
+const mostPasses = 8
+
+// Entities may spell hidden characters or further markup, and hidden characters may interrupt markup, so both are taken
+// out in turn until nothing is left of either. Encoded text is searched last, in what nothing interrupts any more.
 func plain(s string, h *Hidden) string {
-	if markup.MatchString(s) {
-		s = stripMarkup(s, h)
-	}
 	s = stripInvisible(s, h)
-	return stripEncoded(s, h)
+	for range mostPasses {
+		if !markup.MatchString(s) {
+			return stripEncoded(s, h)
+		}
+		s = stripInvisible(stripMarkup(s, h), h)
+	}
+	return stripEncoded(strings.ReplaceAll(s, "<", "‹"), h)
 }
 
 func stripInvisible(s string, h *Hidden) string {

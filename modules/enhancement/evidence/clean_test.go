@@ -40,6 +40,8 @@ func TestPlainTextIsWhatAPersonReads(t *testing.T) {
 		"hex":               {hexed, EncodedMark, Hidden{Encoded: 1}},
 		"a hash is no text": {"sha256 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "sha256 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", Hidden{}},
 		"long noise":        {strings.Repeat("QUJD/x8a", 30), EncodedMark, Hidden{Encoded: 1}},
+		"escaped twice":     {"<p>&lt;img src=x&gt;a</p>", "\na\n", Hidden{}},
+		"split element":     {"<scr\u200bipt>obey</script>a", "a", Hidden{Characters: 1, Markup: 1}},
 		"broken bytes":      {"a\xffb", "a\uFFFDb", Hidden{}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -81,6 +83,9 @@ func FuzzPlainText(f *testing.F) {
 		require.True(t, utf8.ValidString(got))
 		require.NotContains(t, got, "\u200b")
 		require.NotContains(t, got, "\u202e")
+		require.False(t, markup.MatchString(got), "no element survives")
+		again, _ := PlainText(got)
+		require.Equal(t, got, again)
 		_, _ = MaskSecrets(got)
 	})
 }

@@ -48,7 +48,7 @@ var secretPatterns = []struct {
 		`xox[abeoprs]-[\w-]{10,}|AIza[\w-]{30,}|hv[sb]\.[\w-]{20,}|whsec_[\w+/=-]{16,}|dop_v1_\w{20,})`)},
 	{pattern: regexp.MustCompile(`(?i)\bauthorization\s*:\s*\w+\s+([\w.~+/=-]{6,})`), hints: []string{"authorization"}},
 	{pattern: regexp.MustCompile(`(?i)\bbearer\s+([\w.~+/=-]{12,})`), accept: hasDigit, hints: []string{"bearer"}},
-	{pattern: regexp.MustCompile(`://[^\s/:@]+:([^\s/@]+)@`), hints: []string{"://"}},
+	{pattern: regexp.MustCompile(`://[^\s/:@]+:([^\s/@]+)@`), accept: unmasked, hints: []string{"://"}},
 	{pattern: regexp.MustCompile(`\b(\d{6}(?:-\d{6}){7})\b`)},
 	{pattern: regexp.MustCompile(`\b((?:\d[ -]?){12,18}\d)\b`), accept: luhn},
 	{pattern: regexp.MustCompile(`\b([A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,3})?)\b`), accept: iban},

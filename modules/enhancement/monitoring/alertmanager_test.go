@@ -47,7 +47,7 @@ const amAlerts = `[
   "startsAt":"2026-11-23T07:58:00Z","fingerprint":"a4","receivers":[],"status":{"state":"active","silencedBy":[],"inhibitedBy":[]}}]`
 
 func amConfig() Config {
-	return Config{Kind: "alertmanager", Auth: "basic", Credential: "basic", Labels: map[string]string{"customer": "acme"}, LinkURL: "https://alerts.example/am"}
+	return Config{Kind: "alertmanager", Auth: "basic", AuthRef: "basic", Labels: map[string]string{"customer": "acme"}, LinkURL: "https://alerts.example/am"}
 }
 
 func TestAlertmanager(t *testing.T) {

@@ -28,12 +28,13 @@ type Config struct {
 	BaseURL string `json:"base_url,omitempty"`
 	// LinkURL is where people reach it, if elsewhere.
 	LinkURL string `json:"link_url,omitempty"`
-	// Auth is bearer (default), basic (the credential is user:password) or none. Prometheus and Alertmanager only.
+	// Auth is bearer (default), basic (the secret is user:password) or none. Prometheus and Alertmanager only.
 	Auth string `json:"auth,omitempty"`
-	// Credential names the secret: a token, user:password, or Datadog's API key. It is never the secret itself.
-	Credential string `json:"credential,omitempty"`
-	// AppCredential names the secret with Datadog's application key.
-	AppCredential string `json:"app_credential,omitempty"`
+	// AuthRef names the secret: a token, user:password, or Datadog's API key. It is never the secret itself: preferences are
+	// stored and shown as they are.
+	AuthRef string `json:"auth_ref,omitempty"`
+	// AppAuthRef names the secret with Datadog's application key.
+	AppAuthRef string `json:"app_auth_ref,omitempty"`
 	// OrgID is sent as X-Scope-OrgID, by which Mimir, Cortex and Loki tell tenants apart.
 	OrgID string `json:"org_id,omitempty"`
 	// Labels restrict a Prometheus or Alertmanager that several customers share to one of them, such as {"customer": "acme"}.
@@ -50,28 +51,30 @@ type Config struct {
 // Secrets returns the secret of a name. It is asked once for each credential when the providers are opened.
 type Secrets func(name string) (string, error)
 
-// Open makes the providers of a tenant from its preferences: a JSON array of Config, where nothing or null means none. All
+// Open makes the providers of a tenant from its preferences, {"providers": [Config, …]}; nothing and null mean none. All
 // faults of the configuration are named at once. Requests go through the given client, whose limits on addresses hold.
 func Open(raw json.RawMessage, secrets Secrets, httpClient *http.Client) ([]Provider, error) {
 	raw = bytes.TrimSpace(raw)
 	if len(raw) == 0 || string(raw) == "null" {
 		return nil, nil
 	}
-	var configs []Config
+	var preferences struct {
+		Providers []Config `json:"providers"`
+	}
 	decoder := json.NewDecoder(bytes.NewReader(raw))
 	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&configs); err != nil {
-		return nil, fault.Newf(fault.Invalid, "monitoring: expected a list of providers: %v", err)
+	if err := decoder.Decode(&preferences); err != nil {
+		return nil, fault.Newf(fault.Invalid, "monitoring: expected {\"providers\": [...]}: %v", err)
 	}
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return nil, fault.New(fault.Invalid, "monitoring: expected one list of providers and nothing after it")
+		return nil, fault.New(fault.Invalid, "monitoring: expected one object and nothing after it")
 	}
 	var providers []Provider
 	var faults []string
-	for i, c := range configs {
+	for i, c := range preferences.Providers {
 		p, err := c.open(secrets, httpClient)
 		if err != nil {
-			faults = append(faults, fmt.Sprintf("monitoring[%d]: %v", i, err))
+			faults = append(faults, fmt.Sprintf("monitoring.providers[%d]: %v", i, err))
 			continue
 		}
 		providers = append(providers, p)
@@ -189,7 +192,7 @@ func (c Config) headers(secrets Secrets) (http.Header, error) {
 		header.Set("X-Scope-OrgID", c.OrgID)
 	}
 	if c.Kind == "datadog" {
-		for name, ref := range map[string]string{"DD-API-KEY": c.Credential, "DD-APPLICATION-KEY": c.AppCredential} {
+		for name, ref := range map[string]string{"DD-API-KEY": c.AuthRef, "DD-APPLICATION-KEY": c.AppAuthRef} {
 			value, err := secret(secrets, ref)
 			if err != nil {
 				return nil, err
@@ -198,10 +201,10 @@ func (c Config) headers(secrets Secrets) (http.Header, error) {
 		}
 		return header, nil
 	}
-	if c.Auth == "none" || c.Kind != "zabbix" && c.Auth == "" && c.Credential == "" {
+	if c.Auth == "none" || c.Kind != "zabbix" && c.Auth == "" && c.AuthRef == "" {
 		return header, nil
 	}
-	value, err := secret(secrets, c.Credential)
+	value, err := secret(secrets, c.AuthRef)
 	if err != nil {
 		return nil, err
 	}
@@ -215,15 +218,15 @@ func (c Config) headers(secrets Secrets) (http.Header, error) {
 
 func secret(secrets Secrets, name string) (string, error) {
 	if name == "" {
-		return "", errors.New("credential: is missing (and app_credential for datadog)")
+		return "", errors.New("auth_ref: is missing (or app_auth_ref, which datadog needs too)")
 	}
 	value, err := secrets(name)
 	if err != nil {
-		return "", fmt.Errorf("credential %q: %w", name, err)
+		return "", fmt.Errorf("auth_ref %q: %w", name, err)
 	}
 	value = strings.TrimSpace(value)
 	if value == "" || strings.ContainsAny(value, "\r\n") {
-		return "", fmt.Errorf("credential %q: is empty or has several lines", name)
+		return "", fmt.Errorf("auth_ref %q: is empty or has several lines", name)
 	}
 	return value, nil
 }

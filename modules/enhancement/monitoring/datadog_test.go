@@ -58,7 +58,7 @@ func (s datadogSimulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func datadogConfig() Config {
-	return Config{Kind: "datadog", Credential: "token", AppCredential: "app"}
+	return Config{Kind: "datadog", AuthRef: "token", AppAuthRef: "app"}
 }
 
 func series(scope string, values ...string) string {
@@ -100,7 +100,7 @@ func TestDatadog(t *testing.T) {
 func TestDatadogFailures(t *testing.T) {
 	t.Parallel()
 	cfg := datadogConfig()
-	cfg.AppCredential = "token"
+	cfg.AppAuthRef = "token"
 	_, err := open(t, datadogSimulator{}, cfg).Observe(t.Context(), request(fileServer))
 	require.True(t, fault.Is(err, fault.Unauthenticated), "%v", err)
 

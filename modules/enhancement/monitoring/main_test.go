@@ -51,7 +51,7 @@ func open(t *testing.T, handler http.Handler, cfg Config) Provider {
 	t.Helper()
 	base, client := serve(t, handler)
 	cfg.BaseURL = base + cfg.BaseURL
-	raw, err := json.Marshal([]Config{cfg})
+	raw, err := json.Marshal(map[string]any{"providers": []Config{cfg}})
 	require.NoError(t, err)
 	providers, err := Open(raw, secrets, client)
 	require.NoError(t, err)

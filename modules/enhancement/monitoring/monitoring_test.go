@@ -76,7 +76,7 @@ func TestGatherEndsWithItsContext(t *testing.T) {
 		<-release
 	}))
 	defer close(release)
-	providers, err := Open(json.RawMessage(fmt.Sprintf(`[{"kind":"alertmanager","base_url":%q}]`, base)), secrets, client)
+	providers, err := Open(json.RawMessage(fmt.Sprintf(`{"providers":[{"kind":"alertmanager","base_url":%q}]}`, base)), secrets, client)
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() {
@@ -120,7 +120,7 @@ func TestClientGuards(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			cfg := Config{Kind: "alertmanager", Credential: "token", Labels: map[string]string{"customer": "acme"}}
+			cfg := Config{Kind: "alertmanager", AuthRef: "token", Labels: map[string]string{"customer": "acme"}}
 			_, err := open(t, test.handler, cfg).Observe(t.Context(), request(fileServer))
 			require.True(t, fault.Is(err, test.kind), "%v", err)
 			for _, private := range []string{"secret", token, "customer", "?"} {
@@ -141,16 +141,16 @@ func (b neverEnding) Read(p []byte) (int, error) {
 
 func TestOpen(t *testing.T) {
 	t.Parallel()
-	for _, none := range []string{"", "null", " [] "} {
+	for _, none := range []string{"", "null", " {} ", `{"providers":[]}`} {
 		providers, err := Open(json.RawMessage(none), secrets, http.DefaultClient)
 		require.NoError(t, err)
 		require.Empty(t, providers)
 	}
-	providers, err := Open(json.RawMessage(`[
-		{"kind":"prometheus","base_url":"https://prom.example/x","credential":"token","queries":[{"name":"n","query":"a{b=~\"{{.Hosts}}\"}"}]},
+	providers, err := Open(json.RawMessage(`{"providers":[
+		{"kind":"prometheus","base_url":"https://prom.example/x","auth_ref":"token","queries":[{"name":"n","query":"a{b=~\"{{.Hosts}}\"}"}]},
 		{"kind":"alertmanager","base_url":"http://am.example"},
-		{"kind":"zabbix","name":"Zabbix HQ","base_url":"https://z.example","credential":"token"},
-		{"kind":"datadog","credential":"token","app_credential":"app"}]`), secrets, http.DefaultClient)
+		{"kind":"zabbix","name":"Zabbix HQ","base_url":"https://z.example","auth_ref":"token"},
+		{"kind":"datadog","auth_ref":"token","app_auth_ref":"app"}]}`), secrets, http.DefaultClient)
 	require.NoError(t, err)
 	var names []string
 	for _, p := range providers {
@@ -161,33 +161,33 @@ func TestOpen(t *testing.T) {
 
 func TestOpenNamesEveryFault(t *testing.T) {
 	t.Parallel()
-	_, err := Open(json.RawMessage(`[{"kind":"nagios"},{"kind":"zabbix","base_url":"https://z.example"}]`), secrets, http.DefaultClient)
-	require.ErrorContains(t, err, "monitoring[0]: kind")
-	require.ErrorContains(t, err, "monitoring[1]: credential")
+	_, err := Open(json.RawMessage(`{"providers":[{"kind":"nagios"},{"kind":"zabbix","base_url":"https://z.example"}]}`), secrets, http.DefaultClient)
+	require.ErrorContains(t, err, "monitoring.providers[0]: kind")
+	require.ErrorContains(t, err, "monitoring.providers[1]: auth_ref")
 	for config, want := range map[string]string{
-		`{}`:                               "expected a list",
-		`[] []`:                            "nothing after it",
-		`[{"kind":"zabbix","nonsense":1}]`: "unknown field",
-		`[{"kind":"prometheus"}]`:          "base_url",
-		`[{"kind":"prometheus","base_url":"ftp://x"}]`:                                                                          "base_url",
-		`[{"kind":"prometheus","base_url":"https://user:hunter2@x.example"}]`:                                                   "base_url: must have no user",
-		`[{"kind":"prometheus","base_url":"https://x.example?token=hunter2"}]`:                                                  "base_url",
-		`[{"kind":"prometheus","base_url":"https://x.example","link_url":"x"}]`:                                                 "link_url",
-		`[{"kind":"prometheus","base_url":"https://x.example","auth":"digest"}]`:                                                "auth",
-		`[{"kind":"prometheus","base_url":"https://x.example","auth":"basic"}]`:                                                 "credential: is missing",
-		`[{"kind":"prometheus","base_url":"https://x.example","credential":"nope"}]`:                                            "no such secret",
-		`[{"kind":"prometheus","base_url":"https://x.example","credential":"empty"}]`:                                           "is empty",
-		`[{"kind":"prometheus","base_url":"https://x.example","labels":{"a b":"c"}}]`:                                           "labels",
-		`[{"kind":"prometheus","base_url":"https://x.example","host_label":"a}"}]`:                                              "host_label",
-		`[{"kind":"prometheus","base_url":"https://x.example","queries":[{"query":"x"}]}]`:                                      "name",
-		`[{"kind":"prometheus","base_url":"https://x.example","queries":[{"name":"n","query":"up"}]}]`:                          "must use {{.Hosts}}",
-		`[{"kind":"prometheus","base_url":"https://x.example","queries":[{"name":"n","query":"{{.Host}}"}]}]`:                   "query",
-		`[{"kind":"prometheus","base_url":"https://x.example","queries":[{"name":"n","query":"{{"}]}]`:                          "query",
-		`[{"kind":"prometheus","base_url":"https://x.example","queries":[{"name":"n","query":"{{.Hosts}}","severity":"bad"}]}]`: "severity",
-		`[{"kind":"alertmanager","base_url":"https://x.example","queries":[{"name":"n","query":"{{.Hosts}}"}]}]`:                "queries",
-		`[{"kind":"zabbix","base_url":"https://x.example","credential":"token","org_id":"x"}]`:                                  "org_id",
-		`[{"kind":"datadog","credential":"token"}]`:                                                                             "credential: is missing",
-		`[{"kind":"datadog","credential":"token","app_credential":"app","queries":[{"name":"n","query":"{{.Hosts}}"}]}]`:        "above or below",
+		`[]`:    "expected {",
+		`{} {}`: "nothing after it",
+		`{"providers":[{"kind":"zabbix","nonsense":1}]}`:                                                                                      "unknown field",
+		`{"providers":[{"kind":"prometheus"}]}`:                                                                                               "base_url",
+		`{"providers":[{"kind":"prometheus","base_url":"ftp://x"}]}`:                                                                          "base_url",
+		`{"providers":[{"kind":"prometheus","base_url":"https://user:hunter2@x.example"}]}`:                                                   "base_url: must have no user",
+		`{"providers":[{"kind":"prometheus","base_url":"https://x.example?token=hunter2"}]}`:                                                  "base_url",
+		`{"providers":[{"kind":"prometheus","base_url":"https://x.example","link_url":"x"}]}`:                                                 "link_url",
+		`{"providers":[{"kind":"prometheus","base_url":"https://x.example","auth":"digest"}]}`:                                                "auth",
+		`{"providers":[{"kind":"prometheus","base_url":"https://x.example","auth":"basic"}]}`:                                                 "auth_ref: is missing",
+		`{"providers":[{"kind":"prometheus","base_url":"https://x.example","auth_ref":"nope"}]}`:                                              "no such secret",
+		`{"providers":[{"kind":"prometheus","base_url":"https://x.example","auth_ref":"empty"}]}`:                                             "is empty",
+		`{"providers":[{"kind":"prometheus","base_url":"https://x.example","labels":{"a b":"c"}}]}`:                                           "labels",
+		`{"providers":[{"kind":"prometheus","base_url":"https://x.example","host_label":"a}"}]}`:                                              "host_label",
+		`{"providers":[{"kind":"prometheus","base_url":"https://x.example","queries":[{"query":"x"}]}]}`:                                      "name",
+		`{"providers":[{"kind":"prometheus","base_url":"https://x.example","queries":[{"name":"n","query":"up"}]}]}`:                          "must use {{.Hosts}}",
+		`{"providers":[{"kind":"prometheus","base_url":"https://x.example","queries":[{"name":"n","query":"{{.Host}}"}]}]}`:                   "query",
+		`{"providers":[{"kind":"prometheus","base_url":"https://x.example","queries":[{"name":"n","query":"{{"}]}]}`:                          "query",
+		`{"providers":[{"kind":"prometheus","base_url":"https://x.example","queries":[{"name":"n","query":"{{.Hosts}}","severity":"bad"}]}]}`: "severity",
+		`{"providers":[{"kind":"alertmanager","base_url":"https://x.example","queries":[{"name":"n","query":"{{.Hosts}}"}]}]}`:                "queries",
+		`{"providers":[{"kind":"zabbix","base_url":"https://x.example","auth_ref":"token","org_id":"x"}]}`:                                    "org_id",
+		`{"providers":[{"kind":"datadog","auth_ref":"token"}]}`:                                                                               "auth_ref: is missing",
+		`{"providers":[{"kind":"datadog","auth_ref":"token","app_auth_ref":"app","queries":[{"name":"n","query":"{{.Hosts}}"}]}]}`:            "above or below",
 	} {
 		_, err := Open(json.RawMessage(config), secrets, http.DefaultClient)
 		require.ErrorContains(t, err, want, config)
@@ -200,7 +200,7 @@ func TestNothingToAskAsksNothing(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []string{"prometheus", "alertmanager", "zabbix", "datadog"} {
 		handler := http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("asked without a host") })
-		p := open(t, handler, Config{Kind: kind, Credential: "token", AppCredential: "app"})
+		p := open(t, handler, Config{Kind: kind, AuthRef: "token", AppAuthRef: "app"})
 		found, err := p.Observe(t.Context(), request())
 		require.NoError(t, err)
 		require.Empty(t, found)
@@ -224,7 +224,7 @@ func TestHostNamed(t *testing.T) {
 func TestWithoutURLDropsTheQuery(t *testing.T) {
 	t.Parallel()
 	client := &http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) { return nil, errors.New("refused") })}
-	providers, err := Open(json.RawMessage(`[{"kind":"datadog","credential":"token","app_credential":"app"}]`), secrets, client)
+	providers, err := Open(json.RawMessage(`{"providers":[{"kind":"datadog","auth_ref":"token","app_auth_ref":"app"}]}`), secrets, client)
 	require.NoError(t, err)
 	_, err = providers[0].Observe(t.Context(), request(fileServer))
 	require.EqualError(t, err, "monitoring does not answer: GET api.datadoghq.com/api/v1/monitor/groups/search: refused")

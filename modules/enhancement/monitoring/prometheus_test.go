@@ -74,7 +74,7 @@ func vector(pairs ...string) string {
 }
 
 func promConfig() Config {
-	return Config{Kind: "prometheus", BaseURL: "/prom", Credential: "token", OrgID: "acme"}
+	return Config{Kind: "prometheus", BaseURL: "/prom", AuthRef: "token", OrgID: "acme"}
 }
 
 const diskAlert = `{"labels":{"alertname":"DiskFull","instance":"fs-01.corp.example:9100","severity":"critical","customer":"acme"},
@@ -158,7 +158,7 @@ func TestPrometheusFailures(t *testing.T) {
 		result string
 		kind   fault.Kind
 	}{
-		"wrong credential": {func(c *Config) { c.Credential = "app" }, "", fault.Unauthenticated},
+		"wrong credential": {func(c *Config) { c.AuthRef = "app" }, "", fault.Unauthenticated},
 		"no organisation":  {func(c *Config) { c.OrgID = "" }, "", fault.Unauthenticated},
 		"wrong path":       {func(c *Config) { c.BaseURL = "/other" }, "", fault.Invalid},
 		"error envelope":   {nil, `{"status":"error","errorType":"timeout","error":"secret query text"}`, fault.Unavailable},

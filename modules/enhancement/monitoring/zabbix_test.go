@@ -90,7 +90,7 @@ func refuse(w http.ResponseWriter, code int, message, data string) {
 }
 
 func zabbixConfig() Config {
-	return Config{Kind: "zabbix", BaseURL: "/zabbix", Credential: "token"}
+	return Config{Kind: "zabbix", BaseURL: "/zabbix", AuthRef: "token"}
 }
 
 const zabbixHosts = `[{"hostid":"101","host":"FS-01","name":"File server","status":"0","maintenance_status":"0"},
@@ -150,7 +150,7 @@ func TestZabbixFailures(t *testing.T) {
 		change func(*Config)
 		kind   fault.Kind
 	}{
-		"wrong token":  {zabbixSimulator{}, func(c *Config) { c.Credential = "app" }, fault.Unauthenticated},
+		"wrong token":  {zabbixSimulator{}, func(c *Config) { c.AuthRef = "app" }, fault.Unauthenticated},
 		"wrong path":   {zabbixSimulator{}, func(c *Config) { c.BaseURL = "/" }, fault.Invalid},
 		"not the list": {zabbixSimulator{hosts: `{"x":1}`}, nil, fault.Unavailable},
 	} {

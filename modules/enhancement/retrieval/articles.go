@@ -187,7 +187,7 @@ func (s *Store) pickSections(candidates []sectionRow, q Query) []evidence.Articl
 		if len(articles) == cmp.Or(q.Limit, s.cfg.ArticleLimit) {
 			break
 		}
-		if seen[c.ArticleID] || c.relevance < s.cfg.ArticleFloor {
+		if seen[c.ArticleID] || c.relevance == 0 || c.relevance < s.cfg.ArticleFloor {
 			continue
 		}
 		seen[c.ArticleID] = true

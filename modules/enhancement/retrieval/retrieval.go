@@ -20,7 +20,7 @@ type Config struct {
 
 // DefaultConfig shows five tickets and three articles at most.
 func DefaultConfig() Config {
-	return Config{SimilarLimit: 5, ArticleLimit: 3, SimilarFloor: 0.10, ArticleFloor: 0.10}
+	return Config{SimilarLimit: 5, ArticleLimit: 3, SimilarFloor: 0.20, ArticleFloor: 0.10}
 }
 
 // Validate names every fault of the configuration.

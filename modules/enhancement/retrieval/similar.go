@@ -35,7 +35,6 @@ type Ranked struct {
 	Evidence Calibration
 
 	documentID int64
-	features   features
 	rank       float64
 }
 
@@ -143,14 +142,14 @@ func rerank(find *search, q Query, candidates []candidateRow) []Ranked {
 		numbers[i] = numberOf(c.TicketID)
 	}
 	near := nearness(own, numbers)
-	ranked := make([]Ranked, len(candidates))
+	ranked := make([]Ranked, 0, len(candidates))
 	for i, c := range candidates {
-		f := features{
-			Relevance: score(find.terms, decode(c.Terms), find.average) / self,
-			Wording:   likeness(title, trigrams(c.Subject)),
-			Nearness:  near[i],
+		relevance := score(find.terms, decode(c.Terms), find.average) / self
+		if relevance == 0 {
+			continue // only its older text shared a word
 		}
-		ranked[i] = Ranked{TicketID: c.TicketID, documentID: c.DocumentID, features: f, rank: f.rank()}
+		f := features{Relevance: relevance, Wording: likeness(title, trigrams(c.Subject)), Nearness: near[i]}
+		ranked = append(ranked, Ranked{TicketID: c.TicketID, documentID: c.DocumentID, rank: f.rank()})
 	}
 	slices.SortFunc(ranked, func(a, b Ranked) int {
 		return cmp.Or(cmp.Compare(b.rank, a.rank), cmp.Compare(b.documentID, a.documentID))

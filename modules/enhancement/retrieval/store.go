@@ -51,6 +51,29 @@ func putDocuments(ctx context.Context, tx pgx.Tx, tenantID string, p pool, docum
 // The statements of a search ask for each row by its whole key, one LATERAL with LIMIT 1 a row. Written as a join or with
 // = ANY they cost the same with good statistics, but on a table that was never analysed, a tenant's first hour, the planner
 // then reads a whole segment and filters it.
+const (
+	selectFrequencies = `
+	SELECT p.term, sum(p.documents)
+	FROM search_segments s
+	CROSS JOIN unnest($3::bigint[]) AS q (term)
+	CROSS JOIN LATERAL (
+		SELECT term, documents FROM search_postings
+		WHERE tenant_id = $1 AND pool = $2 AND segment_id = s.segment_id AND term = q.term LIMIT 1) p
+	WHERE s.tenant_id = $1 AND s.pool = $2
+	GROUP BY p.term`
+
+	selectPostings = `
+	SELECT s.documents, s.document_ids, l.terms, l.postings
+	FROM search_segments s
+	CROSS JOIN LATERAL (
+		SELECT array_agg(p.term) AS terms, array_agg(p.postings) AS postings
+		FROM unnest($3::bigint[]) AS q (term)
+		CROSS JOIN LATERAL (
+			SELECT term, postings FROM search_postings
+			WHERE tenant_id = $1 AND pool = $2 AND segment_id = s.segment_id AND term = q.term LIMIT 1) p) l
+	WHERE s.tenant_id = $1 AND s.pool = $2
+	ORDER BY s.segment_id`
+)
 
 // readStatistics reads the unfolded documents, the size of the rest, and how many documents have each term of the query.
 // Terms that only unfolded documents have come with 0.
@@ -74,15 +97,7 @@ func readStatistics(ctx context.Context, tx pgx.Tx, tenantID string, p pool, que
 		WHERE tenant_id = $1 AND pool = $2`, tenantID, p).QueryRow(func(row pgx.Row) error {
 		return row.Scan(&folded.documents, &folded.length)
 	})
-	batch.Queue(`
-		SELECT p.term, sum(p.documents)
-		FROM search_segments s
-		CROSS JOIN unnest($3::bigint[]) AS q (term)
-		CROSS JOIN LATERAL (
-			SELECT term, documents FROM search_postings
-			WHERE tenant_id = $1 AND pool = $2 AND segment_id = s.segment_id AND term = q.term LIMIT 1) p
-		WHERE s.tenant_id = $1 AND s.pool = $2
-		GROUP BY p.term`, tenantID, p, terms).Query(func(rows pgx.Rows) error {
+	batch.Queue(selectFrequencies, tenantID, p, terms).Query(func(rows pgx.Rows) error {
 		var t int64
 		var n int
 		_, err := pgx.ForEachRow(rows, []any{&t, &n}, func() error {
@@ -99,17 +114,7 @@ func readStatistics(ctx context.Context, tx pgx.Tx, tenantID string, p pool, que
 
 // eachSegment reads the postings of the given terms, segment by segment, in one statement and so from one snapshot.
 func eachSegment(ctx context.Context, tx pgx.Tx, tenantID string, p pool, terms []int64, visit func(segmentPostings)) error {
-	rows, err := tx.Query(ctx, `
-		SELECT s.documents, s.document_ids, l.terms, l.postings
-		FROM search_segments s
-		CROSS JOIN LATERAL (
-			SELECT array_agg(p.term) AS terms, array_agg(p.postings) AS postings
-			FROM unnest($3::bigint[]) AS q (term)
-			CROSS JOIN LATERAL (
-				SELECT term, postings FROM search_postings
-				WHERE tenant_id = $1 AND pool = $2 AND segment_id = s.segment_id AND term = q.term LIMIT 1) p) l
-		WHERE s.tenant_id = $1 AND s.pool = $2
-		ORDER BY s.segment_id`, tenantID, p, terms)
+	rows, err := tx.Query(ctx, selectPostings, tenantID, p, terms)
 	if err != nil {
 		return fmt.Errorf("read postings of %ss: %w", p, err)
 	}

@@ -74,17 +74,19 @@ func deleteTickets(ctx context.Context, tx pgx.Tx, tenantID string, ticketIDs []
 	return nil
 }
 
+const selectCandidates = `
+	SELECT d.document_id, d.terms, t.ticket_id, t.account_id, t.subject
+	FROM unnest($3::bigint[]) AS q (id)
+	CROSS JOIN LATERAL (
+		SELECT document_id, terms FROM search_documents
+		WHERE tenant_id = $1 AND pool = $2 AND document_id = q.id LIMIT 1) d
+	CROSS JOIN LATERAL (
+		SELECT ticket_id, account_id, subject FROM ticket_history
+		WHERE tenant_id = $1 AND id = q.id LIMIT 1) t`
+
 // readCandidates reads what the second step of the ranking needs.
 func readCandidates(ctx context.Context, tx pgx.Tx, tenantID string, ids []int64) ([]candidateRow, error) {
-	rows, err := tx.Query(ctx, `
-		SELECT d.document_id, d.terms, t.ticket_id, t.account_id, t.subject
-		FROM unnest($3::bigint[]) AS q (id)
-		CROSS JOIN LATERAL (
-			SELECT document_id, terms FROM search_documents
-			WHERE tenant_id = $1 AND pool = $2 AND document_id = q.id LIMIT 1) d
-		CROSS JOIN LATERAL (
-			SELECT ticket_id, account_id, subject FROM ticket_history
-			WHERE tenant_id = $1 AND id = q.id LIMIT 1) t`, tenantID, ticketPool, ids)
+	rows, err := tx.Query(ctx, selectCandidates, tenantID, ticketPool, ids)
 	if err != nil {
 		return nil, fmt.Errorf("read candidates: %w", err)
 	}

@@ -158,7 +158,7 @@ func octets(run, separator string) int {
 // macs finds MAC addresses written as 00-1A-2B-3C-4D-5E and 001a.2b3c.4d5e.
 func (s *scanner) macs() {
 	for _, span := range hyphenMAC.FindAllStringIndex(s.text, -1) {
-		if octets(s.text[span[0]:span[1]], "-") == 6 && !joined(s.text, span[0], span[1], "-_") {
+		if octets(s.text[span[0]:span[1]], "-") == 6 && !joined(s.text, span[0], span[1]) {
 			s.addMAC(span[0], span[1])
 		}
 	}
@@ -166,7 +166,7 @@ func (s *scanner) macs() {
 		run := s.text[span[0]:span[1]]
 		// Digits alone are more often a number than an address, except for the vendors that begin with 00.
 		if strings.ContainsAny(run, "abcdefABCDEF") || strings.HasPrefix(run, "00") {
-			if !joined(s.text, span[0], span[1], "-_") && !strings.HasSuffix(s.text[:span[0]], ".") && !dotThenWord(s.text[span[1]:]) {
+			if !joined(s.text, span[0], span[1]) && !strings.HasSuffix(s.text[:span[0]], ".") && !dotThenWord(s.text[span[1]:]) {
 				s.addMAC(span[0], span[1])
 			}
 		}
@@ -265,9 +265,9 @@ func wordBefore(text string, at int) bool { return isWord(runeBefore(text, at)) 
 func wordAfter(text string, at int) bool  { return isWord(runeAfter(text, at)) }
 
 // joined reports whether the span is only a part of a longer word.
-func joined(text string, start, end int, joints string) bool {
+func joined(text string, start, end int) bool {
 	return wordBefore(text, start) || wordAfter(text, end) ||
-		strings.ContainsRune(joints, runeBefore(text, start)) || strings.ContainsRune(joints, runeAfter(text, end))
+		runeBefore(text, start) == '-' || runeAfter(text, end) == '-'
 }
 
 // dotThenWord reports whether the rest goes on like a domain or a longer number. A full stop before a capital is a full stop.

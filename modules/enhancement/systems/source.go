@@ -147,7 +147,7 @@ func (c *counter) Read(p []byte) (int, error) {
 	}
 	n, err := c.r.Read(p)
 	c.left -= n
-	return n, err //nolint:wrapcheck // io.Reader's contract: io.EOF must stay io.EOF
+	return n, err // as it is: io.EOF must stay io.EOF
 }
 
 func newLimited(r io.Reader) limited {
