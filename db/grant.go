@@ -63,8 +63,12 @@ func grantTo(ctx context.Context, pool *pgxpool.Pool, role string) error {
 		return fmt.Errorf("list tables: %w", err)
 	}
 	var sql strings.Builder
-	fmt.Fprintf(&sql, "DO $$ BEGIN EXECUTE format('GRANT CONNECT ON DATABASE %%I TO %s', current_database()); END $$;\n", strings.ReplaceAll(role, "'", "''"))
-	fmt.Fprintf(&sql, "DO $$ BEGIN EXECUTE format('GRANT USAGE ON SCHEMA %%I TO %s', current_schema()); END $$;\n", strings.ReplaceAll(role, "'", "''"))
+	var database, schema string
+	if err := pool.QueryRow(ctx, `SELECT current_database(), current_schema()`).Scan(&database, &schema); err != nil {
+		return fmt.Errorf("read database and schema: %w", err)
+	}
+	fmt.Fprintf(&sql, "GRANT CONNECT ON DATABASE %s TO %s;\n", pgx.Identifier{database}.Sanitize(), role)
+	fmt.Fprintf(&sql, "GRANT USAGE ON SCHEMA %s TO %s;\n", pgx.Identifier{schema}.Sanitize(), role)
 	for _, r := range relations {
 		name := pgx.Identifier{r.Relname}.Sanitize()
 		if r.Relkind == "S" {

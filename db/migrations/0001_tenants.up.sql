@@ -11,7 +11,7 @@ COMMENT ON COLUMN tenant_directory.deleted_at IS 'the tenant''s keys are destroy
 COMMENT ON COLUMN tenant_directory.purged_at IS 'no row of the tenant is left but its audit log; the id may be used again';
 
 CREATE TABLE tenant_configs (
-    tenant_id                                  text        PRIMARY KEY REFERENCES tenant_directory (id) ON DELETE CASCADE,
+    tenant_id                                  text        PRIMARY KEY REFERENCES tenant_directory (id),
     id                                         uuid        NOT NULL DEFAULT gen_random_uuid(),
     name                                       text        NOT NULL CHECK (length(name) BETWEEN 1 AND 200),
     edition                                    text        NOT NULL CHECK (edition IN ('onprem', 'cloud', 'msp_onprem', 'msp_cloud', 'generic')),

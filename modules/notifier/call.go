@@ -155,9 +155,6 @@ func (l *link) exchange(ctx context.Context, c call, credential string) ([]byte,
 	if err != nil {
 		return nil, &callError{class: rejected, cause: errors.New("the URL cannot be used")}
 	}
-	if c.body == "" {
-		req.Body = nil
-	}
 	l.desk.dress(req, credential)
 	if c.contentType != "" {
 		req.Header.Set("Content-Type", c.contentType)

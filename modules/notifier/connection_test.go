@@ -106,7 +106,7 @@ func TestANoteThatCouldNotBeRecognisedIsNotPosted(t *testing.T) {
 
 func TestMetricsCountWhatHappened(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, options(servicedesk.OnPrem))
+	b := newBench(t, options(servicedesk.OnPrem)).hasty()
 	m := b.module()
 	registry := prometheus.NewPedanticRegistry()
 	registry.MustRegister(m.Collectors()...)
@@ -167,7 +167,7 @@ func TestOnMSPEditionsAForeignTicketIsRefusedBeforeUse(t *testing.T) {
 func TestRefusedCredentialsPauseAllWorkersUntilAProbeSucceeds(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, options(servicedesk.OnPrem))
-	b.config.ProbeInterval = 600 * time.Millisecond
+	b.config.ProbeInterval = 3 * time.Second
 	one, two := b.module(), b.module()
 	r := b.request(b.ticket())
 	b.desk.SetAPIKey("a-new-key")
@@ -319,7 +319,7 @@ func TestALimitedConnectionIsLeftAloneForItsTime(t *testing.T) {
 func TestOurOwnRateLimitHoldsListsToOneASecond(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, options(servicedesk.OnPrem))
-	b.config.ListsPerSecond, b.config.ReadTimeout = 0.1, 500*time.Millisecond
+	b.config.ListsPerSecond, b.config.ReadTimeout = 0.01, 5*time.Second
 	m := b.module()
 	_, err := m.ListRequests(t.Context(), tenant, TicketQuery{})
 	require.NoError(t, err)

@@ -47,7 +47,7 @@ func TestEveryEditionGetsExactlyOnePrivateNote(t *testing.T) {
 
 func TestGenericDesksHaveNotesOnly(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, options(servicedesk.Generic))
+	b := newBench(t, options(servicedesk.Generic)).hasty()
 	m := b.module()
 	r := b.request(b.ticket())
 	_, err := m.GetRequest(t.Context(), tenant, r.TicketID)

@@ -154,7 +154,7 @@ func TestALeaseOfADeadWorkerRunsOut(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, options(servicedesk.Cloud))
 	id := b.ticket()
-	b.exec(`INSERT INTO desk_connections (tenant_id, access_token_lease_until) VALUES ($1, now() + interval '700 milliseconds')`, tenant)
+	b.exec(`INSERT INTO desk_connections (tenant_id, access_token_lease_until) VALUES ($1, now() + interval '2 seconds')`, tenant)
 	start := time.Now()
 	_, err := b.module().GetRequest(t.Context(), tenant, id)
 	require.NoError(t, err)

@@ -20,7 +20,7 @@ func TestTheSearchReadsAllPages(t *testing.T) {
 			t.Parallel()
 			o := options(servicedesk.OnPrem)
 			o.NotesWithoutBody = withoutBody
-			b := newBench(t, o)
+			b := newBench(t, o).hasty()
 			m := b.module()
 			r := b.request(b.ticket())
 			b.desk.AddFault(servicedesk.Fault{Kind: servicedesk.CutAfterApply, Operation: servicedesk.NotesAdd, Times: 1})
@@ -50,7 +50,7 @@ func addNotes(t *testing.T, b *bench, ticketID string, n int) {
 
 func TestANoteThatLostItsReferenceIsKnownByItsWords(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, options(servicedesk.OnPrem))
+	b := newBench(t, options(servicedesk.OnPrem)).hasty()
 	m := b.module()
 	long, short := b.request(b.ticket()), b.request(b.ticket())
 	short.HTML = "<p>Call back. Ref " + short.Reference + "</p>"
@@ -72,10 +72,10 @@ func TestANoteThatLostItsReferenceIsKnownByItsWords(t *testing.T) {
 // time, when the note has been posted again.
 func TestTheSweepRemovesWhatAnAssumptionMissed(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, options(servicedesk.OnPrem))
+	b := newBench(t, options(servicedesk.OnPrem)).hasty()
 	m := b.module()
 	r := b.request(b.ticket())
-	b.desk.AddFault(servicedesk.Fault{Kind: servicedesk.ApplyLate, Operation: servicedesk.NotesAdd, Times: 1, Status: 500, Delay: 3 * b.config.QuietTime()})
+	b.desk.AddFault(servicedesk.Fault{Kind: servicedesk.ApplyLate, Operation: servicedesk.NotesAdd, Times: 1, Status: 500, Delay: b.config.QuietTime() + time.Second})
 	first, err := b.finish(r, m)
 	require.NoError(t, err)
 	_, err = b.desk.AddNote(servicedesk.Note{TicketID: r.TicketID, Description: "<p>I read " + r.Reference + " and it helped.</p>"})
@@ -100,7 +100,7 @@ func TestTheSweepRemovesWhatAnAssumptionMissed(t *testing.T) {
 
 func TestTheSweepFindsNotesWhoseRunNeverLearned(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, options(servicedesk.OnPrem))
+	b := newBench(t, options(servicedesk.OnPrem)).hasty()
 	m := b.module()
 	found, lost := b.request(b.ticket()), b.request(b.ticket())
 	b.desk.AddFault(servicedesk.Fault{Kind: servicedesk.CutAfterApply, Operation: servicedesk.NotesAdd, Ticket: found.TicketID, Times: 1})
@@ -129,12 +129,11 @@ func TestRandomFaultsEndAsOneNoteEach(t *testing.T) {
 	t.Logf("seed %d", seed)
 	o := options(servicedesk.OnPrem)
 	o.Seed = seed
-	b := newBench(t, o)
-	b.config.ListDelay = 250 * time.Millisecond
+	b := newBench(t, o).hasty()
 	for _, f := range []servicedesk.Fault{
 		{Kind: servicedesk.ErrorBeforeApply}, {Kind: servicedesk.ErrorAfterApply}, {Kind: servicedesk.CutBeforeApply},
 		{Kind: servicedesk.CutAfterApply}, {Kind: servicedesk.TruncateAnswer}, {Kind: servicedesk.HTMLPage}, {Kind: servicedesk.Stall},
-		{Kind: servicedesk.ApplyLate, Delay: 450 * time.Millisecond},
+		{Kind: servicedesk.ApplyLate, Delay: 1200 * time.Millisecond},
 		{Kind: servicedesk.ApplyLate, Delay: 150 * time.Millisecond, Status: 502},
 	} {
 		f.Operation, f.Probability = servicedesk.NotesAdd, 0.024 // together about 20 %

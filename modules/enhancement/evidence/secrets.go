@@ -52,7 +52,7 @@ var secretPatterns = []struct {
 	{pattern: regexp.MustCompile(`\b(\d{6}(?:-\d{6}){7})\b`)},
 	{pattern: regexp.MustCompile(`\b((?:\d[ -]?){12,18}\d)\b`), accept: luhn},
 	{pattern: regexp.MustCompile(`\b([A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,3})?)\b`), accept: iban},
-	{pattern: regexp.MustCompile(`(?i)(?:\b|_)` + secretLabel + `s?\b["']?(?:\s*\([^)\n]{0,40}\))?\s*(?::=|[:=]>?|->|→)\s*["'“„«]([^"'”“»\n]{1,200})["'”“»]`), hints: labelHints},
+	{pattern: regexp.MustCompile(`(?i)(?:\b|_)` + secretLabel + `s?\b["']?(?:\s*\([^)\n]{0,40}\))?\s*(?::=|[:=]>?|->|→)\s*["'“„«]([^"'”“»\n]{1,200})["'”“»]`), accept: unmasked, hints: labelHints},
 	{pattern: regexp.MustCompile(`(?i)(?:\b|_)` + secretLabel + `s?\b["']?(?:\s*\([^)\n]{0,40}\))?\s*(?::=|[:=]>?|->|→)\s*([^\s"'“”„«»,;<]{3,})`), accept: unmasked, hints: labelHints},
 	{pattern: regexp.MustCompile(`(?i)\b` + secretLabel + `\s+(?:is|was|ist|war|lautet|est|es|to|auf|naar|à|now|nun|jetzt|wurde|set to|is now|ist jetzt)\s+` +
 		`["'“„«]?([^\s"'“”„«»,;<]{4,})`), accept: looksChosen, hints: labelHints},

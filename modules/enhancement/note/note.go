@@ -56,7 +56,8 @@ func Text(in Input, width int) string {
 // Words counts the words of a rendered text, list marks included.
 func Words(text string) int { return len(strings.Fields(text)) }
 
-// compose builds the document and makes it fit: texts get tighter limits only when leaving out lines is not enough.
+// compose builds the document and makes it fit. Texts get tighter limits when lines worth keeping would have to go: three
+// short steps are better than one long one.
 func compose(in Input) document {
 	limit := in.MaxWords
 	if limit <= 0 || limit > DefaultWords {
@@ -67,25 +68,30 @@ func compose(in Input) document {
 	var d document
 	for _, tight := range []int{1, 2, 4} {
 		w := writer{in: in, say: phrasesFor(in.Language), tight: tight}
-		d = fit(w.document(), limit, w.say)
-		if d.words() <= limit && len(d.html()) <= maxBytes {
+		var lost int
+		d, lost = fit(w.document(), limit, w.say)
+		if lost < worthKeeping && fits(d, limit) {
 			break
 		}
 	}
 	return d
 }
 
-// fit leaves out lines until the document is within its limits, and says how many are missing.
-func fit(d document, limit int, say phrases) document {
-	left := 0
-	for d.words() > limit || len(d.html()) > maxBytes {
+func fits(d document, limit int) bool { return d.words() <= limit && len(d.html()) <= maxBytes }
+
+// fit leaves out lines until the document is within its limits, and says how many are missing. It returns the worth of the
+// best line that had to go.
+func fit(d document, limit int, say phrases) (document, int) {
+	left, lost := 0, 0
+	for !fits(d, limit) {
 		b, l, ok := d.leastWorth()
 		if !ok {
 			break
 		}
+		lost = max(lost, d[b].lines[l].worth)
 		d[b].lines = slices.Delete(d[b].lines, l, l+1)
 		left++
-		notice := line{spans: []span{{text: say.say("not_shown", left)}}, worth: essential}
+		notice := essentialLine(say.say("not_shown", left))
 		unchecked := &d[len(d)-2]
 		if left > 1 {
 			unchecked.lines[len(unchecked.lines)-1] = notice
@@ -93,7 +99,7 @@ func fit(d document, limit int, say phrases) document {
 			unchecked.lines = append(unchecked.lines, notice)
 		}
 	}
-	return d
+	return d, lost
 }
 
 // writer turns an input into blocks. tight divides the word limits of texts.

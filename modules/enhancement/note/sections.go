@@ -11,7 +11,7 @@ import (
 // What a line is worth when the note is too long. The first of a kind is worth more than the next ones.
 const (
 	worthStorm    = 900
-	worthStep     = 800
+	worthStep     = 850
 	worthEvidence = 780
 	worthSimilar  = 760
 	worthSystem   = 600
@@ -20,7 +20,8 @@ const (
 	worthNothing  = 400
 	worthNearby   = 200
 	worthAlso     = 100
-	perPlace      = 90 // off for every place further down
+	perPlace      = 90  // off for every place further down
+	worthKeeping  = 620 // three steps, two bullets, two similar tickets
 )
 
 func worthAt(worth, place int) int { return max(1, worth-perPlace*place) }
@@ -56,8 +57,13 @@ func (w writer) next() block {
 		if safety != evidence.ReadOnly && safety != evidence.Reversible {
 			safety = evidence.NeedsApproval
 		}
-		spans := []span{{text: w.field(s.Text, 40) + " ("}, {w.say.say("safety." + string(safety)), strong}, {text: ")"}}
-		b.lines = append(b.lines, line{spans: append(spans, citations(s.EvidenceIDs)...), worth: worthAt(worthStep, i)})
+		text, cited := w.field(s.Text, 40), citations(s.EvidenceIDs)
+		if w.in.Answer.Mode != evidence.Full && len(s.EvidenceIDs) > 0 {
+			// Rules quote what was done or written elsewhere, and in its tense.
+			text, cited = w.say.say("as_in", field(s.EvidenceIDs[0], 3), text), nil
+		}
+		spans := []span{{text: text + " ("}, {w.say.say("safety." + string(safety)), strong}, {text: ")"}}
+		b.lines = append(b.lines, line{spans: append(spans, cited...), worth: worthStep - perStep*i})
 	}
 	return b
 }

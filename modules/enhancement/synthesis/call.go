@@ -71,40 +71,19 @@ const (
 
 // ask makes one call. The SDK's retries are off: this client counts its attempts itself.
 func (c *Client) ask(ctx context.Context, model string, pr prompt, prof profile) reply {
-	var status int
-	var header http.Header
-	var failure []byte
-	watch := func(req *http.Request, next option.MiddlewareNext) (*http.Response, error) {
-		res, err := next(req)
-		if err != nil {
-			return res, err
-		}
-		status, header = res.StatusCode, res.Header
-		body := res.Body
-		if status >= http.StatusMultipleChoices {
-			failure, _ = io.ReadAll(io.LimitReader(body, maxErrorBody))
-			_ = body.Close()
-			res.Body = io.NopCloser(bytes.NewReader(failure))
-			return res, nil
-		}
-		res.Body = struct {
-			io.Reader
-			io.Closer
-		}{io.LimitReader(body, maxReplyBody), body}
-		return res, nil
-	}
+	var seen response
 	attempt, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
 	defer cancel()
 	began := c.now()
-	completion, err := c.completions.New(attempt, c.params(model, pr, prof), option.WithMiddleware(watch))
-	r := reply{call: Call{Model: model, Status: status, Duration: c.now().Sub(began)}, retryAfter: retryAfter(header, c.now())}
+	completion, err := c.completions.New(attempt, c.params(model, pr, prof), option.WithMiddleware(seen.watch))
+	r := reply{call: Call{Model: model, Status: seen.status, Duration: c.now().Sub(began)}, retryAfter: retryAfter(seen.header, c.now())}
 	switch {
 	case ctx.Err() != nil:
 		r.call.Outcome = OutcomeCancelled
 	case err != nil:
-		p := readProblem(failure)
+		p := readProblem(seen.failure)
 		r.said = p.code + " " + p.param + " " + p.message
-		r.call.Outcome = classify(status, p, err)
+		r.call.Outcome = classify(seen.status, p, err)
 		if attempt.Err() != nil && r.call.Outcome == OutcomeNetwork {
 			r.call.Outcome = OutcomeTimeout
 		}
@@ -112,9 +91,37 @@ func (c *Client) ask(ctx context.Context, model string, pr prompt, prof profile)
 		r.content, r.call.Outcome = readCompletion(completion)
 		u := completion.Usage
 		r.call.Usage = Usage{PromptTokens: u.PromptTokens, CachedTokens: u.PromptTokensDetails.CachedTokens, CompletionTokens: u.CompletionTokens}
-		r.call.CostUSD, r.call.PriceDate = r.call.Usage.Cost(model, c.now())
+		r.call.CostUSD, r.call.PriceDate = r.call.Cost(model, c.now())
 	}
 	return r
+}
+
+// response is what the SDK's errors do not tell, or tell only of OpenAI's own servers.
+type response struct {
+	status  int
+	header  http.Header
+	failure []byte
+}
+
+// watch keeps status, headers and the body of an error, and bounds what is read of an answer.
+func (s *response) watch(req *http.Request, next option.MiddlewareNext) (*http.Response, error) {
+	res, err := next(req)
+	if err != nil {
+		return res, err
+	}
+	s.status, s.header = res.StatusCode, res.Header
+	body := res.Body
+	if s.status >= http.StatusMultipleChoices {
+		s.failure, _ = io.ReadAll(io.LimitReader(body, maxErrorBody))
+		_ = body.Close()
+		res.Body = io.NopCloser(bytes.NewReader(s.failure))
+		return res, nil
+	}
+	res.Body = struct {
+		io.Reader
+		io.Closer
+	}{io.LimitReader(body, maxReplyBody), body}
+	return res, nil
 }
 
 func (c *Client) params(model string, pr prompt, prof profile) openai.ChatCompletionNewParams {

@@ -1,0 +1,242 @@
+package db_test
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+
+	"aiagents/db"
+	"aiagents/db/dbtest"
+	"aiagents/internal/fault"
+)
+
+func TestATenantTransactionNeedsATenant(t *testing.T) {
+	t.Parallel()
+	d := dbtest.New(t)
+	err := d.InTenantTx(t.Context(), "", func(context.Context, pgx.Tx) error {
+		t.Error("reached the database without a tenant")
+		return nil
+	})
+	require.ErrorIs(t, err, db.ErrNoTenant)
+}
+
+// current is the tenant that a connection of the pool carries outside our helper.
+func current(t testing.TB, d *db.DB) string {
+	t.Helper()
+	var tenant string
+	err := d.Pool().QueryRow(context.Background(), `SELECT coalesce(current_setting('app.current_tenant_id', true), '')`).Scan(&tenant)
+	require.NoError(t, err)
+	return tenant
+}
+
+func backend(t testing.TB, d *db.DB) int {
+	t.Helper()
+	var pid int
+	require.NoError(t, d.Pool().QueryRow(context.Background(), `SELECT pg_backend_pid()`).Scan(&pid))
+	return pid
+}
+
+// With a pool of one connection, every use follows the one before it on the same connection.
+func TestTheTenantEndsWithItsTransaction(t *testing.T) {
+	t.Parallel()
+	database := dbtest.NewUnopened(t)
+	d := open(t, database.AppURL, 1)
+	as := func(ctx context.Context, fn func(ctx context.Context, tx pgx.Tx) error) error {
+		return d.InTenantTx(ctx, "acme", func(ctx context.Context, tx pgx.Tx) error {
+			var tenant string
+			require.NoError(t, tx.QueryRow(ctx, `SELECT current_setting('app.current_tenant_id')`).Scan(&tenant))
+			require.Equal(t, "acme", tenant)
+			return fn(ctx, tx)
+		})
+	}
+	failed := errors.New("failed")
+	for name, use := range map[string]func(){
+		"commit": func() {
+			require.NoError(t, as(t.Context(), func(context.Context, pgx.Tx) error { return nil }))
+		},
+		"error": func() {
+			require.ErrorIs(t, as(t.Context(), func(context.Context, pgx.Tx) error { return failed }), failed)
+		},
+		"panic": func() {
+			require.Panics(t, func() { _ = as(t.Context(), func(context.Context, pgx.Tx) error { panic("boom") }) })
+		},
+		"failed statement": func() {
+			require.Error(t, as(t.Context(), func(ctx context.Context, tx pgx.Tx) error {
+				_, err := tx.Exec(ctx, `SELECT 1/0`)
+				return err
+			}))
+		},
+		"cancelled between statements": func() {
+			ctx, cancel := context.WithCancel(t.Context())
+			require.ErrorIs(t, as(ctx, func(ctx context.Context, _ pgx.Tx) error { cancel(); return ctx.Err() }), context.Canceled)
+		},
+		"cancelled in a statement": func() {
+			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+			defer cancel()
+			require.Error(t, as(ctx, func(ctx context.Context, tx pgx.Tx) error {
+				_, err := tx.Exec(ctx, `SELECT pg_sleep(60)`)
+				return err
+			}))
+		},
+		"killed backend": func() {
+			err := as(t.Context(), func(ctx context.Context, tx pgx.Tx) error {
+				run(t, database.AdminURL, `SELECT pg_terminate_backend($1)`, int(tx.Conn().PgConn().PID()))
+				_, err := tx.Exec(ctx, `SELECT 1`)
+				return err
+			})
+			require.True(t, fault.Is(err, fault.Unavailable), "%v", err)
+		},
+	} {
+		use()
+		require.Empty(t, current(t, d), "after %s", name)
+		require.NoError(t, d.InTx(t.Context(), func(ctx context.Context, tx pgx.Tx) error {
+			var tenant string
+			require.NoError(t, tx.QueryRow(ctx, `SELECT coalesce(current_setting('app.current_tenant_id', true), '')`).Scan(&tenant))
+			require.Empty(t, tenant, "after %s", name)
+			return nil
+		}))
+	}
+	// Shown to fail: a context that is set for the session and not for the transaction is still there.
+	_, err := d.Pool().Exec(t.Context(), `SELECT set_config('app.current_tenant_id', 'acme', false)`)
+	require.NoError(t, err)
+	require.Equal(t, "acme", current(t, d))
+}
+
+// A burst of requests that are given up must not empty the pool.
+func TestACancelledRequestKeepsItsConnection(t *testing.T) {
+	t.Parallel()
+	d := open(t, dbtest.NewUnopened(t).AppURL, 1)
+	before := backend(t, d)
+	for range 20 {
+		ctx, cancel := context.WithCancel(t.Context())
+		err := d.InTenantTx(ctx, "acme", func(ctx context.Context, tx pgx.Tx) error {
+			_, err := tx.Exec(ctx, `SELECT 1`)
+			require.NoError(t, err)
+			cancel()
+			return ctx.Err()
+		})
+		require.ErrorIs(t, err, context.Canceled)
+	}
+	require.Equal(t, before, backend(t, d))
+	// Shown to fail: a rollback with the dead context gives the connection up.
+	ctx, cancel := context.WithCancel(t.Context())
+	tx, err := d.Pool().Begin(ctx)
+	require.NoError(t, err)
+	cancel()
+	_ = tx.Rollback(ctx)
+	require.NotEqual(t, before, backend(t, d))
+}
+
+// TestNoTenantLeaksThroughThePool mixes tenants, errors, cancellations and killed backends on a pool that is too small for
+// them, and looks for a row or a context of somebody else.
+func TestNoTenantLeaksThroughThePool(t *testing.T) {
+	t.Parallel()
+	database := dbtest.NewUnopened(t)
+	d := open(t, database.AppURL, 4)
+	ids := []string{"acme", "bolt", "coil", "dyne"}
+	for _, id := range ids {
+		require.NoError(t, d.InTenantTx(t.Context(), id, func(ctx context.Context, tx pgx.Tx) error {
+			_, err := tx.Exec(ctx, `INSERT INTO ticket_history (tenant_id, ticket_id, subject, source) SELECT $1, n::text, $1, 'import' FROM generate_series(1, 5) n`, id)
+			return err
+		}))
+	}
+	killer := connect(t, database.AdminURL)
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	var all sync.WaitGroup
+	var transactions, disturbed [8]int
+	end := time.Now().Add(1500 * time.Millisecond)
+	for worker := range transactions {
+		random := rand.New(rand.NewPCG(seed, uint64(worker)))
+		all.Go(func() {
+			for time.Now().Before(end) {
+				id := ids[random.IntN(len(ids))]
+				ctx, cancel := context.WithTimeout(context.Background(), patience)
+				if random.IntN(10) == 0 {
+					ctx, cancel = context.WithTimeout(ctx, time.Duration(random.IntN(1500))*time.Microsecond) //nolint:govet // both end together
+				}
+				var owners []string
+				err := d.InTenantTx(ctx, id, func(ctx context.Context, tx pgx.Tx) error {
+					rows, err := tx.Query(ctx, `SELECT DISTINCT subject FROM ticket_history`)
+					if err != nil {
+						return err
+					}
+					if owners, err = pgx.CollectRows(rows, pgx.RowTo[string]); err != nil {
+						return err
+					}
+					if len(owners) != 1 || owners[0] != id {
+						t.Errorf("%s sees rows of %v", id, owners)
+					}
+					if random.IntN(10) == 0 {
+						return errTakeBack
+					}
+					return nil
+				})
+				cancel()
+				transactions[worker]++
+				if err != nil && !errors.Is(err, errTakeBack) {
+					disturbed[worker]++
+				}
+				var count int
+				err = d.InTx(context.Background(), func(ctx context.Context, tx pgx.Tx) error {
+					return tx.QueryRow(ctx, `SELECT count(*) FROM ticket_history`).Scan(&count)
+				})
+				if err == nil && count != 0 {
+					t.Errorf("%d rows are seen without a tenant", count)
+				}
+			}
+		})
+	}
+	pace := time.NewTicker(15 * time.Millisecond)
+	defer pace.Stop()
+	for now := range pace.C {
+		if now.After(end) {
+			break
+		}
+		_, err := killer.Exec(t.Context(), `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+			WHERE datname = current_database() AND usename = 'aiagents_app' ORDER BY random() LIMIT 1`)
+		require.NoError(t, err)
+	}
+	all.Wait()
+	total, hit := 0, 0
+	for worker := range transactions {
+		total, hit = total+transactions[worker], hit+disturbed[worker]
+	}
+	t.Logf("%d transactions, %d of them cut off", total, hit)
+	require.Greater(t, total, 100)
+	require.Greater(t, hit, 5)
+}
+
+// patience bounds what must not hang.
+const patience = 20 * time.Second
+
+func TestAnOutageIsUnavailable(t *testing.T) {
+	t.Parallel()
+	database := dbtest.NewUnopened(t)
+	d := open(t, database.AppURL, 1)
+	run(t, database.AdminURL, `ALTER ROLE aiagents_app IN DATABASE `+databaseName(t, database)+` SET statement_timeout = '10ms'`)
+	err := d.InTx(t.Context(), func(ctx context.Context, tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, `SET LOCAL statement_timeout = '20ms'; SELECT pg_sleep(10)`)
+		return err
+	})
+	require.True(t, fault.Is(err, fault.Unavailable), "%v", err)
+	err = d.InTx(t.Context(), func(context.Context, pgx.Tx) error { return fault.New(fault.Conflict, "mine") })
+	require.True(t, fault.Is(err, fault.Conflict), "a fault keeps its kind")
+	_, err = db.Open(t.Context(), "postgres://nobody:secret-in-url@127.0.0.1:1/x?sslmode=disable", db.DefaultConfig())
+	require.True(t, fault.Is(err, fault.Unavailable), "%v", err)
+	require.NotContains(t, err.Error(), "secret-in-url")
+	_, err = db.Open(t.Context(), "postgres://u:secret-in-url@[bad", db.DefaultConfig())
+	require.True(t, fault.Is(err, fault.Invalid), "%v", err)
+	require.NotContains(t, err.Error(), "secret-in-url")
+}
+
+func databaseName(t *testing.T, d *dbtest.Database) string {
+	t.Helper()
+	return query[string](t, d.AdminURL, `SELECT current_database()::text`)[0]
+}

@@ -1,0 +1,107 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
+)
+
+// flood measures how long a quiet tenant waits for its notes, alone and while another tenant files thousands of tickets.
+// The desks' own limit of 10 requests a second and process is the product's default here, since waiting for it is one
+// of the ways in which one tenant could hold up another.
+func flood(ctx context.Context, r *rig) (map[string]string, error) {
+	for _, s := range r.work {
+		if err := s.replace(ctx, []string{"AI_AGENTS_NOTIFIER_REQUESTS_PER_SECOND=10"}); err != nil {
+			return nil, err
+		}
+	}
+	dice := r.opts.dice("flood")
+	loud, quiet := r.tenants[0], r.tenants[1]
+	const probes, every = 120, 3.0
+	alone, err := r.probe(ctx, quiet, dice, probes, every)
+	if err != nil {
+		return nil, err
+	}
+	var flooding []delivery
+	for range r.opts.flood {
+		d, err := r.newDelivery(loud, dice)
+		if err != nil {
+			return nil, err
+		}
+		flooding = append(flooding, d)
+	}
+	r.say("flood: %d tickets of %s", len(flooding), loud.id)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		r.sender.run(ctx, flooding, 500)
+	}()
+	pause(ctx, 3*time.Second)
+	under, err := r.probe(ctx, quiet, dice, probes, every)
+	<-ended
+	if err != nil {
+		return nil, err
+	}
+	limit := float64(r.opts.flood)/(10*workProcesses) + 120
+	if _, err := r.settle(ctx, time.Duration(limit)*time.Second); err != nil {
+		return nil, err
+	}
+	for _, s := range r.work {
+		if err := s.replace(ctx, nil); err != nil {
+			return nil, err
+		}
+	}
+	a, u := percentile(alone, 0.95), percentile(under, 0.95)
+	out := map[string]string{
+		"quiet tenant alone, p50 / p95 / max s":       spread(alone),
+		"quiet tenant under flood, p50 / p95 / max s": spread(under),
+		"p95 under flood against alone":               fmt.Sprintf("%+.0f %%", 100*(u.Seconds()/a.Seconds()-1)),
+	}
+	if u > a*6/5 {
+		r.timeline.problem(fmt.Sprintf("fairness: the quiet tenant's p95 went from %s to %s, more than 20 %%", seconds(a), seconds(u)))
+	}
+	return out, nil
+}
+
+// probe files tickets of one tenant at a steady pace and measures from the 202 to the note.
+func (r *rig) probe(ctx context.Context, t *tenant, dice *rand.Rand, n int, perSecond float64) ([]time.Duration, error) {
+	var mine []delivery
+	for range n {
+		d, err := r.newDelivery(t, dice)
+		if err != nil {
+			return nil, err
+		}
+		mine = append(mine, d)
+	}
+	sent := map[string]bool{}
+	for _, d := range mine {
+		sent[d.ticket] = true
+	}
+	r.sender.run(ctx, mine, perSecond)
+	var took []time.Duration
+	err := waitFor(ctx, 5*time.Minute, "notes of "+t.id, func() bool {
+		took = took[:0]
+		for _, d := range mine {
+			if notes := t.desk.Notes(d.ticket); len(notes) > 0 {
+				took = append(took, notes[0].Added.Sub(r.sender.acceptedAt(t.id, d.ticket)))
+			}
+		}
+		return len(took) == len(mine)
+	})
+	slices.Sort(took)
+	return took, err
+}
+
+// acceptedAt is when the first 202 for the ticket came; it is remembered until take.
+func (s *sender) acceptedAt(tenant, ticket string) time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, a := range s.accepted {
+		if a.Tenant == tenant && a.Ticket == ticket {
+			return a.At
+		}
+	}
+	return time.Time{}
+}

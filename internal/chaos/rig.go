@@ -1,0 +1,292 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"aiagents/db/embedded"
+)
+
+// The processes of the product.
+const (
+	serveProcesses = 2
+	workProcesses  = 3
+)
+
+// rig is everything that runs: the product's processes, its neighbours, and the record of what was done to them.
+type rig struct {
+	opts     options
+	out      io.Writer
+	dir      string
+	binary   string
+	commit   string
+	points   string // folder in which crash points are armed
+	pg       *postgres
+	model    *model
+	tenants  []*tenant
+	serve    []*slot
+	work     []*slot
+	sender   *sender
+	timeline timeline
+	keys     string
+	modelKey string
+	tickets  int // made so far, over all tenants
+
+	supervisors sync.WaitGroup
+	autopsies   sync.WaitGroup
+	cancel      context.CancelFunc
+}
+
+func (r *rig) say(format string, args ...any) {
+	fmt.Fprintf(r.out, "%s  %s\n", time.Now().Format("15:04:05"), fmt.Sprintf(format, args...))
+}
+
+// assemble builds the binary, starts everything and waits until every process is ready.
+func assemble(ctx context.Context, o options, out io.Writer) (r *rig, err error) {
+	r = &rig{opts: o, out: out, modelKey: "sk-chaos-" + word("", int(o.seed%1e9), 30)}
+	r.keys = "k1:" + "Y2hhb3MtY2hhb3MtY2hhb3MtY2hhb3MtY2hhb3MtMDE="
+	if r.dir, err = embedded.TempDir(fmt.Sprintf("aiagents-chaos-%d", os.Getpid())); err != nil {
+		return nil, fmt.Errorf("make folder: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			r.close(context.WithoutCancel(ctx))
+		}
+	}()
+	r.points = filepath.Join(r.dir, "points")
+	for _, sub := range []string{"points", "logs", "journals"} {
+		if err := os.MkdirAll(filepath.Join(r.dir, sub), 0o700); err != nil {
+			return r, fmt.Errorf("make folder: %w", err)
+		}
+	}
+	if err := r.build(ctx); err != nil {
+		return r, err
+	}
+	r.say("starting Postgres, %d service desks and the model", o.tenants)
+	pgDir := filepath.Join(r.dir, "postgres")
+	if small := os.Getenv(smallDiskVariable); small != "" {
+		pgDir = filepath.Join(small, "postgres")
+	}
+	if r.pg, err = startPostgres(ctx, pgDir); err != nil {
+		return r, err
+	}
+	if r.model, err = startModel(o); err != nil {
+		return r, err
+	}
+	for n := range o.tenants {
+		t, err := startTenant(r.dir, n, o.seed)
+		if err != nil {
+			return r, err
+		}
+		r.tenants = append(r.tenants, t)
+	}
+	if err := r.prepare(ctx); err != nil {
+		return r, err
+	}
+	return r, r.startProcesses(ctx)
+}
+
+// build compiles the product with its crash points, unless a binary was given.
+func (r *rig) build(ctx context.Context) error {
+	r.binary = r.opts.binary
+	root, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "aiagents").Output()
+	if err != nil {
+		return fmt.Errorf("find the product's module: %w", err)
+	}
+	dir := strings.TrimSpace(string(root))
+	// A source tree without history has no commit to name.
+	if commit, err := exec.CommandContext(ctx, "git", "-C", dir, "rev-parse", "--short", "HEAD").Output(); err == nil {
+		r.commit = strings.TrimSpace(string(commit))
+	}
+	if r.binary != "" {
+		r.binary, err = filepath.Abs(r.binary)
+		return err
+	}
+	r.say("building the binary with crash points")
+	r.binary = filepath.Join(r.dir, "aiagents")
+	args := []string{"build", "-tags", "chaos", "-o", r.binary}
+	if r.opts.race {
+		args = append(args, "-race")
+	}
+	cmd := exec.CommandContext(ctx, "go", append(args, ".")...)
+	cmd.Dir = dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("build: %w: %s", err, out)
+	}
+	return nil
+}
+
+// claimsSQL keeps every claim of a run with its time, so that recovery can be measured to the millisecond.
+const claimsSQL = `
+CREATE SCHEMA chaos;
+CREATE TABLE chaos.claims (tenant text, id uuid, epoch bigint, at timestamptz);
+CREATE INDEX ON chaos.claims (id);
+CREATE FUNCTION chaos.claimed() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+  INSERT INTO chaos.claims VALUES (NEW.tenant_id, NEW.id, NEW.epoch, clock_timestamp());
+  RETURN NULL;
+END $$;
+CREATE TRIGGER chaos_claimed AFTER UPDATE OF epoch ON enhancement_history
+  FOR EACH ROW WHEN (NEW.epoch > OLD.epoch) EXECUTE FUNCTION chaos.claimed();`
+
+// prepare migrates and onboards the tenants through the real command line.
+func (r *rig) prepare(ctx context.Context) error {
+	if err := r.run(ctx, "", "migrate", "up"); err != nil {
+		return err
+	}
+	if err := r.pg.exec(ctx, claimsSQL); err != nil {
+		return fmt.Errorf("watch claims: %w", err)
+	}
+	for _, t := range r.tenants {
+		key, secret := filepath.Join(r.dir, t.id+".key"), filepath.Join(r.dir, t.id+".secret")
+		past := filepath.Join(r.dir, t.id+".csv")
+		err := errors.Join(os.WriteFile(key, []byte(t.apiKey), 0o600), os.WriteFile(secret, []byte(t.secret), 0o600),
+			os.WriteFile(past, pastTickets(t), 0o600))
+		if err != nil {
+			return fmt.Errorf("write files of %s: %w", t.id, err)
+		}
+		if err := r.run(ctx, t.id, "tenant", "create", "--id", t.id, "--name", "Chaos "+t.id,
+			"--servicedesk-url", "http://"+t.link.addr(), "--servicedesk-api-key-file", key, "--webhook-secret-file", secret); err != nil {
+			return err
+		}
+		if err := r.run(ctx, t.id, "tickets", "import", past, "--tenant", t.id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// run calls the product's command line.
+func (r *rig) run(ctx context.Context, about string, args ...string) error {
+	cmd := exec.CommandContext(ctx, r.binary, args...)
+	cmd.Dir = r.dir
+	cmd.Env = append(r.processEnv("command"),
+		"AI_AGENTS_DATABASE_URL="+r.pg.server().AppURL(), "AI_AGENTS_MIGRATION_DATABASE_URL="+r.pg.server().OwnerURL())
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("aiagents %s (%s): %w: %s", strings.Join(args[:2], " "), about, err, out)
+	}
+	return nil
+}
+
+func (r *rig) processEnv(process string) []string {
+	env := []string{
+		"PATH=" + os.Getenv("PATH"), "HOME=" + r.dir, "NO_COLOR=1",
+		"AI_AGENTS_DATABASE_URL=" + r.pg.linked(r.pg.server().AppURL()),
+		"AI_AGENTS_ENCRYPTION_KEYS=" + r.keys, "AI_AGENTS_OPENAI_API_KEY=" + r.modelKey,
+		"AI_AGENTS_OPENAI_BASE_URL=" + r.model.url(process), "AI_AGENTS_CRASHPOINT_DIR=" + r.points,
+		"GORACE=halt_on_error=0 exitcode=66", "GOMAXPROCS=2",
+	}
+	return append(env, r.opts.environment()...)
+}
+
+func (r *rig) startProcesses(ctx context.Context) error {
+	var running context.Context
+	running, r.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	for n := range serveProcesses + workProcesses {
+		role, into := "serve", &r.serve
+		if n >= serveProcesses {
+			role, into = "work", &r.work
+		}
+		s, err := newSlot(r, role, len(*into)+1)
+		if err != nil {
+			return err
+		}
+		*into = append(*into, s)
+		r.supervisors.Go(func() { s.supervise(running) })
+	}
+	var err error
+	r.sender, err = newSender(filepath.Join(r.dir, "journals", "accepted.jsonl"), r.serve, r.opts.dice("sender"))
+	if err != nil {
+		return err
+	}
+	return r.allReady(ctx, time.Minute)
+}
+
+func (r *rig) slots() []*slot { return append(append([]*slot(nil), r.serve...), r.work...) }
+
+func (r *rig) allReady(ctx context.Context, limit time.Duration) error {
+	for _, s := range r.slots() {
+		if err := waitFor(ctx, limit, s.name+" is ready", s.ready); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// autopsy finds the runs that a dead worker leaves behind.
+func (r *rig) autopsy(pid int, at time.Time) {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	type left struct{ Tenant, ID string }
+	found, err := query[left](ctx, r.pg, `
+		SELECT h.tenant_id AS tenant, h.id::text AS id
+		FROM river_job j
+		JOIN enhancement_history h ON h.tenant_id = j.args->>'tenant_id' AND h.id = (j.args->>'enhancement_id')::uuid
+		WHERE j.kind = 'enhance_ticket' AND j.state = 'running' AND h.status = 'pending'
+		  AND j.attempted_by[array_upper(j.attempted_by, 1)] LIKE '%-' || $1::text || '-%'`, fmt.Sprint(pid))
+	if err != nil {
+		r.timeline.problem(fmt.Sprintf("the jobs of a dead worker could not be read: %v", err))
+		return
+	}
+	jobs := make([]interruption, len(found))
+	for i, f := range found {
+		jobs[i] = interruption{tenant: f.Tenant, id: f.ID, at: at}
+	}
+	r.timeline.interrupted(jobs)
+}
+
+// secrets are the words that must stand in no log.
+func (r *rig) secrets() map[string]string {
+	words := map[string]string{"the encryption key": strings.TrimPrefix(r.keys, "k1:"), "the model's key": r.modelKey}
+	for _, t := range r.tenants {
+		words["the webhook secret of "+t.id] = t.secret
+		words["the API key of "+t.id] = t.apiKey
+	}
+	for role, address := range map[string]string{"app": r.pg.server().AppURL(), "owner": r.pg.server().OwnerURL()} {
+		if u, err := url.Parse(address); err == nil {
+			if password, ok := u.User.Password(); ok {
+				words["the database password of role "+role] = password
+			}
+		}
+	}
+	return words
+}
+
+// stopProcesses ends the product's processes in order; what does not stop in order is a problem.
+func (r *rig) stopProcesses() {
+	var all sync.WaitGroup
+	for _, s := range r.slots() {
+		all.Go(s.stop)
+	}
+	all.Wait()
+}
+
+func (r *rig) close(ctx context.Context) {
+	if r.cancel != nil {
+		r.cancel()
+		r.stopProcesses()
+	}
+	r.supervisors.Wait()
+	r.autopsies.Wait()
+	if r.sender != nil {
+		r.sender.close()
+	}
+	if r.model != nil {
+		r.model.close()
+	}
+	for _, t := range r.tenants {
+		t.close()
+	}
+	if r.pg != nil {
+		r.pg.stop(ctx)
+	}
+}
