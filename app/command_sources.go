@@ -50,7 +50,7 @@ and the rest is kept. Rows are committed in batches: a stopped import is simply 
 	}
 	tenantFlag(load, &tenantID)
 	load.Flags().StringVar(&format, "format", "", "csv or jsonl (default: by the file's name)")
-	group.AddCommand(c.outputFlag(load))
+	group.AddCommand(c.outputFlag(load), c.outputFlag(c.ticketsSync()))
 	return group
 }
 
@@ -119,7 +119,7 @@ touched, and what is gone from the folder is removed from the collection.`,
 	}
 	tenantFlag(load, &tenantID)
 	load.Flags().StringVar(&collection, "collection", "default", "name under which this folder's articles are kept apart from others'")
-	group.AddCommand(c.outputFlag(load))
+	group.AddCommand(c.outputFlag(load), c.outputFlag(c.knowledgeSync()))
 	return group
 }
 

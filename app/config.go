@@ -19,6 +19,7 @@ import (
 	"aiagents/internal/keyring"
 	"aiagents/internal/secret"
 	"aiagents/modules/enhancement"
+	"aiagents/modules/enhancement/feed"
 	"aiagents/modules/enhancement/retrieval"
 	"aiagents/modules/notifier"
 	"aiagents/modules/tenant"
@@ -48,6 +49,7 @@ type Config struct {
 	Webhook     webhook.Config     `yaml:"webhook"`
 	Enhancement enhancement.Config `yaml:"enhancement"`
 	Retrieval   retrieval.Config   `yaml:"retrieval"`
+	Feed        feed.Config        `yaml:"feed"`
 	Notifier    notifier.Config    `yaml:"notifier"`
 }
 
@@ -129,6 +131,7 @@ func defaultConfig() Config {
 		Webhook:     webhook.DefaultConfig(),
 		Enhancement: enhancement.DefaultConfig(),
 		Retrieval:   retrieval.DefaultConfig(),
+		Feed:        feed.DefaultConfig(),
 		Notifier:    notifier.DefaultConfig(),
 	}
 }
@@ -195,6 +198,7 @@ func (c Config) validate() []string {
 	faults = append(faults, c.Webhook.Validate()...)
 	faults = append(faults, c.Enhancement.Validate()...)
 	faults = append(faults, c.Retrieval.Validate()...)
+	faults = append(faults, c.Feed.Validate()...)
 	return append(faults, c.Notifier.Validate()...)
 }
 

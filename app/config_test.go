@@ -93,9 +93,9 @@ func TestAllFaultsComeAtOnce(t *testing.T) {
 func TestUnknownKeysAreRefused(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "config.yaml")
-	require.NoError(t, os.WriteFile(file, []byte("http:\n  adress: \":9000\"\n"), 0o600))
+	require.NoError(t, os.WriteFile(file, []byte("http:\n  adresse: \":9000\"\n"), 0o600))
 	_, err := loadConfig(file, nil)
-	require.ErrorContains(t, err, "adress")
+	require.ErrorContains(t, err, "adresse")
 	_, err = loadConfig(filepath.Join(t.TempDir(), "missing.yaml"), nil)
 	require.ErrorContains(t, err, "cannot be opened")
 }
@@ -140,6 +140,6 @@ func TestSecretsNeverShowInTheConfiguration(t *testing.T) {
 func TestUnknownVariablesAreReported(t *testing.T) {
 	t.Parallel()
 	cfg := defaultConfig()
-	require.Equal(t, []string{"AI_AGENTS_HTTP_ADRESS"},
-		unknownVariables(&cfg, []string{"AI_AGENTS_HTTP_ADRESS=:1", "AI_AGENTS_HTTP_ADDR=:1", "AI_AGENTS_ADMIN_TOKEN_FILE=/x", "PATH=/"}))
+	require.Equal(t, []string{"AI_AGENTS_HTTP_ADR"},
+		unknownVariables(&cfg, []string{"AI_AGENTS_HTTP_ADR=:1", "AI_AGENTS_HTTP_ADDR=:1", "AI_AGENTS_ADMIN_TOKEN_FILE=/x", "PATH=/"}))
 }

@@ -199,8 +199,8 @@ type server struct {
 }
 
 // listen binds addr at once, so that a taken port is an error of the start and not of a goroutine.
-func listen(name, addr string, maxConnections int, handler http.Handler, logger *slog.Logger) (*server, error) {
-	listener, err := net.Listen("tcp", addr)
+func listen(ctx context.Context, name, addr string, maxConnections int, handler http.Handler, logger *slog.Logger) (*server, error) {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
 	if err != nil {
 		return nil, fault.Wrap(fault.Unavailable, err, fmt.Sprintf("cannot listen on %s for %s: set another address with AI_AGENTS_HTTP_ADDR or AI_AGENTS_OPS_ADDR", addr, name))
 	}

@@ -21,11 +21,15 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"aiagents/internal/fault"
+	"aiagents/modules/enhancement/feed"
 )
 
 // rescueAfter is River's own second net for jobs of dead workers; the first is reclaim.go. It must exceed every job's
 // timeout.
 const rescueMargin = 35 * time.Second
+
+// feedWorkers is how many syncs run at once in a process.
+const feedWorkers = 3
 
 // queueClient is River's client of a role. Built without queues it inserts and refuses unknown kinds, and never works.
 type queueClient = river.Client[pgx.Tx]
@@ -44,7 +48,11 @@ func newWorkerClient(pool *pgxpool.Pool, workers *river.Workers, periodic []*riv
 	client, err := river.NewClient(riverpgxv5.New(pool), &river.Config{
 		ID:                   newClientID(),
 		Workers:              workers,
-		Queues:               map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: cfg.Worker.Concurrency}},
+		Queues: map[string]river.QueueConfig{
+			river.QueueDefault: {MaxWorkers: cfg.Worker.Concurrency},
+			// Syncing takes minutes, and must never take the place of a note.
+			feed.Queue: {MaxWorkers: feedWorkers},
+		},
 		PeriodicJobs:         periodic,
 		FetchCooldown:        10 * time.Millisecond,
 		JobTimeout:           cfg.Enhancement.JobTimeout,

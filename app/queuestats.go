@@ -71,7 +71,7 @@ func (q *queueStats) read() ([]queueState, error) {
 	if time.Since(q.at) < queueStatsEvery {
 		return q.last, q.err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), readyTimeout) //nolint:forbidigo // a scrape brings no context
+	ctx, cancel := context.WithTimeout(context.Background(), readyTimeout) // a scrape brings no context
 	defer cancel()
 	q.last, q.err = readQueue(ctx, q.db)
 	q.at = time.Now()

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -77,7 +76,7 @@ func start(ctx context.Context, r role, cfg Config, logs, progress io.Writer) (p
 		return nil, err
 	}
 	p.tel.registry.MustRegister(p.system.collectors()...)
-	if err := p.listen(); err != nil {
+	if err := p.listen(ctx); err != nil {
 		return nil, err
 	}
 	logger.InfoContext(ctx, "started", "http_addr", p.publicAddr(), "ops_addr", p.ops.addr(), "version", version())
@@ -113,11 +112,11 @@ func (p *process) openQueue(ctx context.Context) (err error) {
 	return nil
 }
 
-func (p *process) listen() (err error) {
+func (p *process) listen(ctx context.Context) (err error) {
 	ops := newEcho(p.cfg, p.tel.logger)
 	p.health.mount(ops)
 	ops.GET("/metrics", echo.WrapHandler(promhttp.HandlerFor(p.tel.registry, promhttp.HandlerOpts{})))
-	if p.ops, err = listen("operations", p.cfg.Ops.Addr, 0, ops, p.tel.logger); err != nil {
+	if p.ops, err = listen(ctx, "operations", p.cfg.Ops.Addr, 0, ops, p.tel.logger); err != nil {
 		return err
 	}
 	if !p.role.webhooks {
@@ -126,8 +125,8 @@ func (p *process) listen() (err error) {
 	public := newEcho(p.cfg, p.tel.logger)
 	p.health.mount(public)
 	p.system.mount(public)
-	var handler http.Handler = traced(public, p.tel.provider)
-	p.public, err = listen("webhooks", p.cfg.HTTP.Addr, p.cfg.HTTP.MaxConnections, handler, p.tel.logger)
+	handler := traced(public, p.tel.provider)
+	p.public, err = listen(ctx, "webhooks", p.cfg.HTTP.Addr, p.cfg.HTTP.MaxConnections, handler, p.tel.logger)
 	return err
 }
 

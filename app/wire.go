@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -14,6 +15,7 @@ import (
 	"aiagents/internal/egress"
 	"aiagents/internal/keyring"
 	"aiagents/modules/enhancement"
+	"aiagents/modules/enhancement/feed"
 	"aiagents/modules/enhancement/retrieval"
 	"aiagents/modules/enhancement/synthesis"
 	"aiagents/modules/enhancement/systems"
@@ -30,6 +32,7 @@ type system struct {
 	enhancements *enhancement.Module
 	notes        *notifier.Module
 	tickets      *retrieval.Store
+	feed         *feed.Feed
 	inventory    *systems.Inventory
 	model        *synthesis.Client
 	guard        *egress.Guard
@@ -83,7 +86,15 @@ func wire(d *db.DB, keys *keyring.Keyring, cfg Config, tel *telemetry) (*system,
 	if err != nil {
 		return nil, err
 	}
+	s.feed, err = feed.New(feed.Deps{
+		DB: d, Desk: lister{s.notes}, Tickets: copies{s.tickets}, Articles: copies{s.tickets}, Receiver: missed{s.enhancements},
+		Tenants: fed{s.tenants}, Clock: time.Now,
+	}, cfg.Feed)
+	if err != nil {
+		return nil, err
+	}
 	s.enhancements.Register(s.workers)
+	s.feed.Register(s.workers)
 	s.registerHousekeeping(named("housekeeping"))
 	return s, nil
 }
@@ -96,12 +107,13 @@ func (s *system) collectors() []prometheus.Collector {
 	all := []prometheus.Collector{&queueStats{db: s.db}}
 	all = append(all, s.webhooks.Collectors()...)
 	all = append(all, s.enhancements.Collectors()...)
+	all = append(all, s.feed.Collectors()...)
 	return append(all, s.notes.Collectors()...)
 }
 
 // periodicJobs are what River's leader starts by the clock.
 func (s *system) periodicJobs() []*river.PeriodicJob {
-	return append(s.enhancements.PeriodicJobs(), housekeepingJobs()...)
+	return slices.Concat(s.enhancements.PeriodicJobs(), s.feed.PeriodicJobs(), housekeepingJobs())
 }
 
 func modelConfig(c OpenAIConfig) synthesis.Config {

@@ -25,6 +25,8 @@ type Ticket struct {
 	CreatedAt   time.Time
 	UpdatedAt   time.Time
 	ResolvedAt  time.Time
+	// ServiceRequest tells a request for something from an incident.
+	ServiceRequest bool
 	// Brief is set on rows of a list: their description is cut and their resolution is missing.
 	Brief bool
 }
@@ -60,6 +62,8 @@ type Solution struct {
 	ID        string
 	Title     string
 	Text      string
+	// HTML is the text as the desk has it, with its headings.
+	HTML      string
 	Topic     string
 	Keywords  []string
 	Status    string

@@ -251,6 +251,7 @@ type sdpRequest struct {
 	Updated          *stamp   `json:"last_updated_time"`
 	Resolved         *stamp   `json:"resolved_time"`
 	Completed        *stamp   `json:"completed_time"`
+	IsServiceRequest bool     `json:"is_service_request"`
 }
 
 func (l *lookup) name() string {
@@ -267,6 +268,7 @@ func (r *sdpRequest) ticket() Ticket {
 		Priority: r.Priority.name(), Category: r.Category.name(), Status: r.Status.name(),
 		Requester: r.Requester.name(), Technician: r.Technician.name(), Site: r.Site.name(),
 		CreatedAt: r.Created.time(), UpdatedAt: r.Updated.time(), ResolvedAt: r.Resolved.time(),
+		ServiceRequest: r.IsServiceRequest,
 	}
 	if r.Description != nil {
 		t.Description = textOf(*r.Description)
@@ -331,7 +333,7 @@ func (s *sdpSolution) solution() Solution {
 		}
 	}
 	if s.Description != nil {
-		out.Text = textOf(*s.Description)
+		out.Text, out.HTML = textOf(*s.Description), *s.Description
 	}
 	if s.Account != nil {
 		out.AccountID = string(s.Account.ID)

@@ -21,6 +21,7 @@ const (
 	worthNearby   = 200
 	worthAlso     = 100
 	perPlace      = 90  // off for every place further down
+	perStep       = 40  // the same for steps, which are worth little alone
 	worthKeeping  = 620 // three steps, two bullets, two similar tickets
 )
 

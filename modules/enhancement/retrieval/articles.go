@@ -105,8 +105,8 @@ func (s *Store) UpsertArticles(ctx context.Context, tenantID string, articles []
 	if err != nil {
 		return Change{}, fmt.Errorf("store articles: %w", err)
 	}
-	_, err = s.fold(ctx, tenantID, articlePool, foldAt)
-	return change, err
+	s.foldIfDue(ctx, tenantID, articlePool)
+	return change, nil
 }
 
 func upsertArticle(ctx context.Context, tx pgx.Tx, tenantID string, a Article) (Change, error) {

@@ -26,9 +26,10 @@ const (
 )
 
 const (
-	importBatch      = 1000
-	importBatchBytes = 4 << 20 // a batch is stored early when its texts are long
+	importBatch      = 500
+	importBatchBytes = 2 << 20 // a batch is stored early when its texts are long
 	maxLine          = 8 << 20 // of one JSONL row
+	maxIgnored       = 50      // unknown columns that the warning names
 )
 
 // ticketColumns are the columns of an import; others are ignored with a warning.
@@ -140,12 +141,7 @@ func notInTicketID(r rune) bool {
 
 // readCSV takes the columns by the names in the first line, in any order.
 func (im *ticketImport) readCSV(ctx context.Context) error {
-	// A byte order mark is what spreadsheets put first.
-	buffered := bufio.NewReader(im.input)
-	if mark, err := buffered.Peek(3); err == nil && bytes.Equal(mark, []byte("\xEF\xBB\xBF")) {
-		_, _ = buffered.Discard(3)
-	}
-	reader := csv.NewReader(buffered)
+	reader := csv.NewReader(withoutByteOrderMark(im.input))
 	reader.FieldsPerRecord = -1
 	reader.ReuseRecord = true
 	header, err := reader.Read()
@@ -178,20 +174,31 @@ func (im *ticketImport) readCSV(ctx context.Context) error {
 			im.report.reject(RowError{Line: line, Reason: fmt.Sprintf("has %d fields, expected %d", len(record), width)})
 			continue
 		}
-		field := func(name string) string {
-			if i, ok := columns[name]; ok {
-				// The record's memory is used again for the next one.
-				return strings.Clone(record[i])
-			}
-			return ""
-		}
-		err = im.take(ctx, line, row{
-			id: field("ticket_id"), subject: field("subject"), description: field("description"), resolution: field("resolution"),
-			resolvedAt: field("resolved_at"), priority: field("priority"), tags: strings.Split(field("tags"), ";"),
-		})
-		if err != nil {
+		if err := im.take(ctx, line, rowOf(record, columns)); err != nil {
 			return err
 		}
+	}
+}
+
+// withoutByteOrderMark drops what spreadsheets put first.
+func withoutByteOrderMark(r io.Reader) io.Reader {
+	buffered := bufio.NewReader(r)
+	if mark, err := buffered.Peek(3); err == nil && bytes.Equal(mark, []byte("\xEF\xBB\xBF")) {
+		_, _ = buffered.Discard(3)
+	}
+	return buffered
+}
+
+func rowOf(record []string, columns map[string]int) row {
+	field := func(name string) string {
+		if i, ok := columns[name]; ok {
+			return strings.Clone(record[i]) // the reader uses the record's memory again
+		}
+		return ""
+	}
+	return row{
+		id: field("ticket_id"), subject: field("subject"), description: field("description"), resolution: field("resolution"),
+		resolvedAt: field("resolved_at"), priority: field("priority"), tags: strings.Split(field("tags"), ";"),
 	}
 }
 
@@ -261,35 +268,21 @@ func (im *ticketImport) parse(data []byte) (r row, reason string) {
 	if err := json.Unmarshal(data, &fields); err != nil || fields == nil {
 		return r, "is no JSON object"
 	}
+	targets := map[string]*string{
+		"ticket_id": &r.id, "subject": &r.subject, "description": &r.description, "resolution": &r.resolution,
+		"resolved_at": &r.resolvedAt, "priority": &r.priority,
+	}
 	for name, value := range fields {
-		var target *string
-		switch name {
-		case "ticket_id":
-			target = &r.id
-		case "subject":
-			target = &r.subject
-		case "description":
-			target = &r.description
-		case "resolution":
-			target = &r.resolution
-		case "resolved_at":
-			target = &r.resolvedAt
-		case "priority":
-			target = &r.priority
-		case "tags":
-			var ok bool
-			if r.tags, ok = parseTags(value); !ok {
-				return r, "tags must be text or a list of texts"
-			}
-			continue
-		default:
-			if len(im.ignored) < 50 && !slices.Contains(im.ignored, name) {
-				im.ignored = append(im.ignored, name)
-			}
-			continue
+		ok := true
+		switch target := targets[name]; {
+		case target != nil:
+			*target, ok = parseText(value)
+		case name == "tags":
+			r.tags, ok = parseTags(value)
+		case len(im.ignored) < maxIgnored && !slices.Contains(im.ignored, name):
+			im.ignored = append(im.ignored, name)
 		}
-		var ok bool
-		if *target, ok = parseText(value); !ok {
+		if !ok {
 			return r, name + " must be text"
 		}
 	}

@@ -19,6 +19,8 @@ const (
 const (
 	// foldAt is how many unfolded documents are worth a segment. Below it a search reads them one by one.
 	foldAt = 512
+	// foldMost keeps one fold short when very many have come together.
+	foldMost = 8 * foldAt
 	// lateAt is when a search folds by itself before it goes on: nobody else seems to.
 	lateAt = 4 * foldAt
 )
@@ -34,7 +36,7 @@ func (s *Store) fold(ctx context.Context, tenantID string, p pool, atLeast int) 
 		if err != nil || !locked {
 			return err
 		}
-		fresh, err := lockUnfolded(ctx, tx, tenantID, p, maxSegment)
+		fresh, err := lockUnfolded(ctx, tx, tenantID, p, foldMost)
 		if err != nil || len(fresh) < max(atLeast, 1) {
 			return err
 		}
@@ -54,7 +56,7 @@ func (s *Store) fold(ctx context.Context, tenantID string, p pool, atLeast int) 
 		if err := removeSegments(ctx, tx, tenantID, p, merged); err != nil {
 			return err
 		}
-		more = len(fresh) == maxSegment
+		more = len(fresh) == foldMost
 		return markFolded(ctx, tx, tenantID, p, fresh)
 	})
 	if err != nil {
@@ -75,6 +77,14 @@ func (s *Store) Fold(ctx context.Context, tenantID string) error {
 		}
 	}
 	return nil
+}
+
+// foldIfDue folds after a write or a search that has succeeded already. Unfolded rows are found as well, only slower, so a
+// failure is not the caller's: the next call tries again.
+func (s *Store) foldIfDue(ctx context.Context, tenantID string, p pool) {
+	if _, err := s.fold(ctx, tenantID, p, foldAt); err != nil {
+		s.log.WarnContext(ctx, "search index not folded", "tenant_id", tenantID, "pool", string(p), "error", err)
+	}
 }
 
 // chooseMerged picks the segments that a new one of the given size absorbs: smallest first, while the next is no bigger

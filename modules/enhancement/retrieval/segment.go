@@ -8,7 +8,7 @@ import (
 )
 
 // maxSegment keeps ordinals small and a fold's memory and transaction short. A larger history has several full segments.
-const maxSegment = 32_768
+const maxSegment = 16_384
 
 // segment is the inverted form of a set of documents, before it is written. Documents are known by their ordinal in it.
 type segment struct {

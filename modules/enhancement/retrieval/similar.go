@@ -127,10 +127,7 @@ func (s *Store) inSearchTx(ctx context.Context, tenantID string, find *search, r
 	if err != nil || unfolded < lateAt {
 		return err
 	}
-	// The answer is right already; folding makes the next one fast, so its failure is not this search's.
-	if _, err := s.fold(ctx, tenantID, find.pool, foldAt); err != nil {
-		s.log.WarnContext(ctx, "search index not folded", "tenant_id", tenantID, "pool", string(find.pool), "error", err)
-	}
+	s.foldIfDue(ctx, tenantID, find.pool)
 	return nil
 }
 

@@ -139,10 +139,13 @@ func collectDocuments(rows pgx.Rows) ([]indexed, error) {
 	return documents, err
 }
 
-// lockFold makes folds of one pool exclude each other until the transaction ends.
+// lockFold makes folds of one pool exclude each other until the transaction ends. A fold is maintenance: on a busy server
+// it may take longer than a statement of a request, or pause longer between two, and nobody waits for it.
 func lockFold(ctx context.Context, tx pgx.Tx, tenantID string, p pool) (bool, error) {
 	var locked bool
-	err := tx.QueryRow(ctx, `SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0))`,
+	err := tx.QueryRow(ctx, `
+		SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0))
+		FROM set_config('statement_timeout', '2min', true), set_config('idle_in_transaction_session_timeout', '2min', true)`,
 		fmt.Sprintf("retrieval fold %s %s", p, tenantID)).Scan(&locked)
 	if err != nil {
 		return false, fmt.Errorf("lock fold: %w", err)
@@ -187,7 +190,7 @@ func readFolded(ctx context.Context, tx pgx.Tx, tenantID string, p pool, ids []i
 }
 
 // postingRows is how many rows one insert carries.
-const postingRows = 20_000
+const postingRows = 5_000
 
 func writeSegment(ctx context.Context, tx pgx.Tx, tenantID string, p pool, s segment) error {
 	var id int64

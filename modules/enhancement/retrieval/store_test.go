@@ -282,7 +282,9 @@ func TestALateIndexIsFoldedByASearch(t *testing.T) {
 		for i := range tickets {
 			tickets[i] = Ticket{ID: fmt.Sprint(i), Subject: "VPN", Source: "sync"}
 		}
-		_, err := upsertTickets(ctx, tx, tenant, tickets)
+		batch, err := prepare(tickets)
+		require.NoError(t, err)
+		_, err = upsertTickets(ctx, tx, tenant, batch)
 		return err
 	}))
 	_, err := s.SearchSimilar(t.Context(), tenant, Query{Subject: "VPN"})

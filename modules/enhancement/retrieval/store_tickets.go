@@ -11,7 +11,7 @@ import (
 
 // writeTickets upserts rows and returns those that are new or changed, as they stand now. Tags travel as JSON, since
 // Postgres has no arrays of arrays of different lengths.
-func writeTickets(ctx context.Context, tx pgx.Tx, tenantID string, tickets []Ticket) ([]writtenTicket, error) {
+func writeTickets(ctx context.Context, tx pgx.Tx, tenantID string, tickets []prepared) ([]writtenTicket, error) {
 	n := len(tickets)
 	ids, subjects, descriptions, resolutions := make([]string, n), make([]string, n), make([]string, n), make([]string, n)
 	priorities, accounts, sources, tags := make([]string, n), make([]string, n), make([]string, n), make([]string, n)
@@ -51,7 +51,7 @@ func writeTickets(ctx context.Context, tx pgx.Tx, tenantID string, tickets []Tic
 		       coalesce(nullif(excluded.resolution, ''), t.resolution), coalesce(excluded.resolved_date, t.resolved_date),
 		       coalesce(nullif(excluded.priority, ''), t.priority), coalesce(nullif(excluded.tags, '{}'), t.tags),
 		       coalesce(nullif(excluded.account_id, ''), t.account_id))
-		RETURNING id, xmax = 0 AS inserted, subject, description, resolution, account_id`,
+		RETURNING id, ticket_id, xmax = 0 AS inserted, subject, description, resolution, account_id`,
 		tenantID, ids, subjects, descriptions, resolutions, dates, priorities, tags, accounts, sources)
 	if err != nil {
 		return nil, fmt.Errorf("upsert tickets: %w", err)

@@ -1,8 +1,10 @@
 package retrieval
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -56,23 +58,32 @@ func (c *Change) add(o Change) {
 
 // UpsertTicketTx stores one ticket and its index entry in the caller's transaction. The same ticket again changes nothing.
 func (s *Store) UpsertTicketTx(ctx context.Context, tx pgx.Tx, tenantID string, t Ticket) error {
-	_, err := upsertTickets(ctx, tx, tenantID, []Ticket{t})
+	batch, err := prepare([]Ticket{t})
+	if err != nil {
+		return err
+	}
+	_, err = upsertTickets(ctx, tx, tenantID, batch)
 	return err
 }
 
 // UpsertTickets stores a batch of tickets, a few hundred to a thousand, in one transaction, and folds the index when enough
 // has come together. Of two tickets with one id the later one counts.
 func (s *Store) UpsertTickets(ctx context.Context, tenantID string, tickets []Ticket) (Change, error) {
+	batch, err := prepare(tickets)
+	if err != nil {
+		return Change{}, err
+	}
 	var change Change
-	err := s.db.InTenantTx(ctx, tenantID, func(ctx context.Context, tx pgx.Tx) (err error) {
-		change, err = upsertTickets(ctx, tx, tenantID, tickets)
+	err = s.db.InTenantTx(ctx, tenantID, func(ctx context.Context, tx pgx.Tx) (err error) {
+		change, err = upsertTickets(ctx, tx, tenantID, batch)
 		return err
 	})
 	if err != nil {
 		return Change{}, fmt.Errorf("store tickets: %w", err)
 	}
-	_, err = s.fold(ctx, tenantID, ticketPool, foldAt)
-	return change, err
+	change.Unchanged += len(tickets) - len(batch)
+	s.foldIfDue(ctx, tenantID, ticketPool)
+	return change, nil
 }
 
 // DeleteTickets removes tickets and their index entries.
@@ -82,41 +93,57 @@ func (s *Store) DeleteTickets(ctx context.Context, tenantID string, ticketIDs []
 	})
 }
 
-func upsertTickets(ctx context.Context, tx pgx.Tx, tenantID string, tickets []Ticket) (Change, error) {
-	batch := make(map[string]Ticket, len(tickets))
+// prepared is a ticket that was cleaned and analysed before its transaction began, so that the transaction holds SQL only.
+type prepared struct {
+	Ticket
+	vector vector
+}
+
+// prepare keeps the last ticket of each id, in the order of their keys, so that two batches that meet wait for each other
+// instead of dead-locking.
+func prepare(tickets []Ticket) ([]prepared, error) {
+	last := make(map[string]Ticket, len(tickets))
 	for _, t := range tickets {
 		if t.ID == "" || len(t.ID) > maxTicketID {
-			return Change{}, fault.Newf(fault.Invalid, "ticket_id: must have 1 to %d characters", maxTicketID)
+			return nil, fault.Newf(fault.Invalid, "ticket_id: must have 1 to %d characters", maxTicketID)
 		}
-		batch[t.ID] = t.clean()
+		last[t.ID] = t
 	}
-	// In the order of their keys, so that two batches wait for each other instead of dead-locking.
-	ordered := make([]Ticket, 0, len(batch))
-	for _, t := range batch {
-		ordered = append(ordered, t)
+	batch := make([]prepared, 0, len(last))
+	for _, id := range slices.Sorted(maps.Keys(last)) {
+		t := last[id].clean()
+		batch = append(batch, prepared{t, analyse(t.Subject, t.Description)})
 	}
-	slices.SortFunc(ordered, func(a, b Ticket) int { return strings.Compare(a.ID, b.ID) })
-	written, err := writeTickets(ctx, tx, tenantID, ordered)
+	return batch, nil
+}
+
+func upsertTickets(ctx context.Context, tx pgx.Tx, tenantID string, batch []prepared) (Change, error) {
+	written, err := writeTickets(ctx, tx, tenantID, batch)
 	if err != nil {
 		return Change{}, err
 	}
-	change := Change{Unchanged: len(tickets) - len(written)}
+	analysed := make(map[string]prepared, len(batch))
+	for _, t := range batch {
+		analysed[t.ID] = t
+	}
+	change := Change{Unchanged: len(batch) - len(written)}
 	documents := make([]indexed, len(written))
 	for i, w := range written {
-		documents[i] = indexed{w.ID, w.vector()}
+		documents[i] = indexed{w.ID, w.vector(analysed[w.TicketID])}
 		if w.Inserted {
 			change.Added++
 		} else {
 			change.Updated++
 		}
 	}
-	slices.SortFunc(documents, func(a, b indexed) int { return int(a.id - b.id) })
+	slices.SortFunc(documents, func(a, b indexed) int { return cmp.Compare(a.id, b.id) })
 	return change, putDocuments(ctx, tx, tenantID, ticketPool, documents)
 }
 
 // writtenTicket is a row as it stands after an upsert.
 type writtenTicket struct {
 	ID          int64
+	TicketID    string
 	Inserted    bool
 	Subject     string
 	Description string
@@ -125,12 +152,15 @@ type writtenTicket struct {
 }
 
 // vector is what is searched: what was seen, not what was done. The next ticket describes the symptom.
-func (w writtenTicket) vector() vector {
+func (w writtenTicket) vector(t prepared) vector {
 	tags := []string{tagAccount + w.AccountID}
 	if usable(w.Resolution) {
 		tags = append(tags, tagSolved)
 	}
-	return analyse(w.Subject, w.Description).tagged(tags...)
+	if w.Subject != t.Subject || w.Description != t.Description {
+		return analyse(w.Subject, w.Description).tagged(tags...) // a field was empty and what was known stayed
+	}
+	return t.vector.tagged(tags...)
 }
 
 func (t Ticket) clean() Ticket {

@@ -55,7 +55,7 @@ func Scale(ctx context.Context, database *db.DB, o ScaleOptions) (steps []ScaleS
 	for _, size := range o.Sizes {
 		started, before := time.Now(), stored
 		for stored < size {
-			batch := make([]retrieval.Ticket, min(1000, size-stored))
+			batch := make([]retrieval.Ticket, min(500, size-stored))
 			for i := range batch {
 				batch[i] = writer.ticket(stored + i)
 			}

@@ -1,0 +1,62 @@
+package documentation
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"aiagents/internal/fault"
+	"aiagents/modules/enhancement/evidence"
+)
+
+// generic is any search behind GET {base}/api/search?query=&limit= with a bearer token. It answers a JSON array, or an
+// object with one under "results": id, title, excerpt or content (text or HTML), and optionally url and section.
+type generic struct{ source }
+
+type genericResult struct {
+	ID      number `json:"id"`
+	Title   string `json:"title"`
+	Section string `json:"section"`
+	Excerpt string `json:"excerpt"`
+	Content string `json:"content"`
+	URL     string `json:"url"`
+}
+
+// Search implements Provider. The keywords go as one query, separated by spaces.
+func (g *generic) Search(ctx context.Context, keywords []string) ([]evidence.Article, error) {
+	var raw json.RawMessage
+	query := url.Values{"query": {strings.Join(keywords, " ")}, "limit": {strconv.Itoa(resultLimit)}}
+	if err := g.client.get(ctx, "api/search", query, &raw); err != nil {
+		return nil, err
+	}
+	var results []genericResult
+	var err error
+	if bytes.HasPrefix(raw, []byte("[")) {
+		err = json.Unmarshal(raw, &results)
+	} else {
+		answer := struct{ Results *[]genericResult }{&results}
+		err = json.Unmarshal(raw, &answer)
+		if err == nil && !bytes.Contains(raw, []byte(`"results"`)) {
+			err = fmt.Errorf("no results in the answer")
+		}
+	}
+	if err != nil {
+		return nil, fault.Wrap(fault.Unavailable, err, "the documentation's answer is not a list of results")
+	}
+	var articles []evidence.Article
+	for _, r := range results[:min(len(results), resultLimit)] {
+		id := cmp.Or(string(r.ID), r.URL)
+		if id == "" || strings.TrimSpace(r.Title) == "" {
+			continue
+		}
+		articles = append(articles, g.article(document{
+			id: id, title: r.Title, section: r.Section, text: cmp.Or(r.Content, r.Excerpt), url: r.URL,
+		}, keywords))
+	}
+	return articles, nil
+}
