@@ -3,16 +3,17 @@ package app
 import (
 	"context"
 	"errors"
+	"net/http"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/rivertype"
 
-	"aiagents/internal/egress"
 	"aiagents/internal/fault"
 	"aiagents/modules/enhancement"
 	"aiagents/modules/enhancement/evidence"
+	"aiagents/modules/enhancement/monitoring"
 	"aiagents/modules/enhancement/retrieval"
 	"aiagents/modules/notifier"
 	"aiagents/modules/tenant"
@@ -119,9 +120,14 @@ func (a search) query(ctx context.Context, tenantID string, t evidence.Ticket) (
 		return retrieval.Query{}, err
 	}
 	q := retrieval.Query{Subject: t.Subject, Description: t.Description, ExcludeTicketID: t.ID}
-	if len(owner.Settings.AccountIDs) > 1 {
-		q.AccountID = t.AccountID
+	if len(owner.Settings.AccountIDs) < 2 {
+		return q, nil
 	}
+	if t.AccountID == "" {
+		// To the search, no account means any account.
+		return retrieval.Query{}, fault.New(fault.Invalid, "the ticket's account is not known, and this tenant has several")
+	}
+	q.AccountID = t.AccountID
 	return q, nil
 }
 
@@ -221,9 +227,23 @@ func (a preferences) IDs(ctx context.Context) ([]string, error) { return a.tenan
 // monitors: enhancement looks at a tenant's monitoring through the guarded client.
 type monitors struct {
 	tenants *tenant.Module
-	guard   *egress.Guard
+	client  *http.Client
 }
 
 func (a monitors) Observe(ctx context.Context, tenantID string, hosts []evidence.System, at time.Time) ([]evidence.Observation, error) {
-	return nil, enhancement.ErrNotConfigured
+	t, err := a.tenants.Get(ctx, tenantID)
+	if err != nil {
+		return nil, err
+	}
+	providers, err := monitoring.Open(t.Preferences.Monitoring, func(name string) (string, error) {
+		value, err := a.tenants.Secret(ctx, tenantID, name)
+		return value.Reveal(), err
+	}, a.client)
+	if err != nil {
+		return nil, err
+	}
+	if len(providers) == 0 {
+		return nil, enhancement.ErrNotConfigured
+	}
+	return monitoring.Gather(ctx, providers, monitoring.Request{Hosts: hosts, At: at})
 }

@@ -26,7 +26,7 @@ func (c *cli) tenantCommand() *cobra.Command {
 			_, err := s.tenants.Enable(ctx, actor(), id)
 			return err
 		}),
-		c.tenantDelete())
+		c.tenantDelete(), c.tenantSecretCommand())
 	return group
 }
 

@@ -46,8 +46,8 @@ func newInserter(pool *pgxpool.Pool, workers *river.Workers, logger *slog.Logger
 // newWorkerClient is the client of the work and all roles.
 func newWorkerClient(pool *pgxpool.Pool, workers *river.Workers, periodic []*river.PeriodicJob, cfg Config, tel *telemetry) (*queueClient, error) {
 	client, err := river.NewClient(riverpgxv5.New(pool), &river.Config{
-		ID:                   newClientID(),
-		Workers:              workers,
+		ID:      newClientID(),
+		Workers: workers,
 		Queues: map[string]river.QueueConfig{
 			river.QueueDefault: {MaxWorkers: cfg.Worker.Concurrency},
 			// Syncing takes minutes, and must never take the place of a note.

@@ -291,6 +291,18 @@ func TestThePreviewPostsAndKeepsNothing(t *testing.T) {
 
 const previewMark = "AIA-PREVIEW"
 
+// teach gives the tenant a past ticket with its fix.
+func (tt *testTenant) teach(ticketID, subject, resolution string) {
+	tt.h.t.Helper()
+	body, err := json.Marshal(map[string]string{
+		"tenant_id": tt.id, "ticket_id": ticketID, "subject": subject, "description": subject, "resolution": resolution,
+		"resolved_date": "2026-10-01T08:00:00Z",
+	})
+	require.NoError(tt.h.t, err)
+	a := tt.h.post("/webhook/servicedesk/resolved-ticket", body, "X-ServiceDesk-Token", tt.secret)
+	require.Equal(tt.h.t, http.StatusAccepted, a.status, a.body)
+}
+
 // add puts a ticket on the desk without a webhook.
 func (tt *testTenant) add(ticket servicedesk.Ticket) string {
 	tt.h.t.Helper()

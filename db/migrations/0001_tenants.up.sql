@@ -36,6 +36,21 @@ CREATE POLICY tenant_isolation ON tenant_configs
     USING (tenant_id = current_setting('app.current_tenant_id', true))
     WITH CHECK (tenant_id = current_setting('app.current_tenant_id', true));
 
+-- Secrets of a tenant's other systems, such as monitoring, by the name under which preferences refer to them.
+CREATE TABLE tenant_secrets (
+    tenant_id  text        NOT NULL CHECK (tenant_id <> ''),
+    name       text        NOT NULL CHECK (name ~ '^[a-z0-9][a-z0-9._-]{0,99}$'),
+    sealed     bytea       NOT NULL,
+    updated_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (tenant_id, name)
+);
+COMMENT ON TABLE tenant_secrets IS 'owner: modules/tenant. Sealed secrets of monitoring and documentation systems.';
+ALTER TABLE tenant_secrets ENABLE ROW LEVEL SECURITY;
+ALTER TABLE tenant_secrets FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant_isolation ON tenant_secrets
+    USING (tenant_id = current_setting('app.current_tenant_id', true))
+    WITH CHECK (tenant_id = current_setting('app.current_tenant_id', true));
+
 CREATE TABLE audit_log (
     tenant_id  text        NOT NULL CHECK (tenant_id <> ''),
     id         uuid        NOT NULL DEFAULT gen_random_uuid(),

@@ -23,6 +23,7 @@ type evidence struct {
 	canaries map[string]string // tenant to its word
 	done     *timeline
 	claims   map[string][]time.Time // by run id, in order
+	stored   map[string]time.Time   // by run id: when the model's answer was kept for the first time
 	leaks    []string               // secrets found in logs
 	waited   bool                   // false when the product did not come to rest in time
 }
@@ -181,8 +182,15 @@ func (f *findings) checkAnswers(e evidence) {
 }
 
 // checkCalls finds model calls that were paid more than once for one ticket, and the window that excuses each: the model
-// itself misbehaved, the process that had the answer died or froze before it could store it, or Postgres was away then.
+// itself misbehaved, the process that asked died or froze before the answer was stored, or Postgres was away then. Once
+// the answer is stored, nothing excuses another call.
 func (f *findings) checkCalls(e evidence) {
+	runs := map[string]string{} // event to run
+	for _, a := range e.accepted {
+		if a.Event == "ticket_created" {
+			runs[a.Mark] = a.JobID
+		}
+	}
 	byEvent := map[string][]modelCall{}
 	for _, c := range e.calls {
 		byEvent[c.event] = append(byEvent[c.event], c)
@@ -193,32 +201,45 @@ func (f *findings) checkCalls(e evidence) {
 	for _, event := range slices.Sorted(maps.Keys(byEvent)) {
 		calls := byEvent[event]
 		slices.SortFunc(calls, func(a, b modelCall) int { return a.start.Compare(b.start) })
+		stored := e.stored[runs[event]]
 		for i := range calls[1:] {
-			why := excuse(e.done, calls[i], calls[i+1])
+			first, again := calls[i], calls[i+1]
+			why := excuse(e.done, first, again)
+			if !stored.IsZero() && stored.Before(again.start) && !first.overlaps(again) {
+				why = ""
+			}
 			f.repaid[why]++
 			if why == "" {
-				f.breaks("the model was asked again about %s: first by %s (%s, answered %s), then by %s (%s)", event, calls[i].process,
-					calls[i].fault, calls[i].end.Format("15:04:05.000"), calls[i+1].process, calls[i+1].start.Format("15:04:05.000"))
+				f.breaks("the model was asked again about %s: first by %s (%s, answered %s), then by %s (%s); stored %s", event, first.process,
+					first.fault, clock(first.end), again.process, clock(again.start), clock(stored))
 			}
 		}
 	}
 }
 
+func clock(t time.Time) string { return t.Local().Format("15:04:05.000") }
+
+// overlaps: two owners of one run asked at the same time, which only a frozen or cut-off process explains.
+func (c modelCall) overlaps(later modelCall) bool { return later.start.Before(c.end) }
+
+// excuse names the window that a call fell into, or nothing.
 func excuse(done *timeline, first, again modelCall) string {
 	until := first.end.Add(modelGrace)
 	switch {
 	case first.fault != openai.Good:
-		return "model misbehaved"
-	case done.struck(windowKill, first.process, first.start, until):
-		return "worker died with the answer"
+		return "the model misbehaved"
+	case done.struck(windowKill, first.process, first.start, first.end):
+		return "the worker died while it asked"
+	case done.struck(windowKill, first.process, first.end, until):
+		return "the worker died with the answer (k4)"
 	case done.struck(windowFreeze, first.process, first.start, until):
-		return "worker froze with the answer"
+		return "the worker was frozen"
 	case done.struck(windowModel, "", first.start, until):
-		return "link to the model cut"
+		return "the link to the model was cut"
 	case done.struck(windowPostgres, "", first.start, until):
-		return "Postgres away when the answer came"
-	case again.start.Before(first.end) && done.struck(windowPostgres, "", first.start.Add(-time.Minute), first.end):
-		return "Postgres outage: worker looked dead"
+		return "Postgres was away when the answer came"
+	case first.overlaps(again) && done.struck(windowPostgres, "", first.start.Add(-time.Minute), first.end):
+		return "Postgres was away and the worker looked dead"
 	}
 	return ""
 }

@@ -37,7 +37,7 @@ func (r *rig) settle(ctx context.Context, limit time.Duration) (bool, error) {
 // collect gathers the evidence of the scenario that just ended.
 func (r *rig) collect(ctx context.Context, known map[ticketKey]bool, waited bool) (evidence, error) {
 	r.autopsies.Wait()
-	e := evidence{known: known, waited: waited, canaries: map[string]string{}, claims: map[string][]time.Time{}, done: r.timeline.take()}
+	e := evidence{known: known, waited: waited, canaries: map[string]string{}, claims: map[string][]time.Time{}, stored: map[string]time.Time{}, done: r.timeline.take()}
 	e.accepted, _ = r.sender.take()
 	e.calls = r.model.take()
 	for _, a := range e.accepted {
@@ -80,16 +80,20 @@ func (r *rig) collectRows(ctx context.Context, e *evidence) (err error) {
 		return fmt.Errorf("count jobs: %w", err)
 	}
 	e.openJobs = jobs[0].N
-	type claim struct {
-		ID string
-		At time.Time
+	type moment struct {
+		What, ID string
+		At       time.Time
 	}
-	claims, err := query[claim](ctx, r.pg, `SELECT id::text AS id, at FROM chaos.claims ORDER BY at`)
+	moments, err := query[moment](ctx, r.pg, `SELECT what, id::text AS id, at FROM chaos.moments ORDER BY at`)
 	if err != nil {
-		return fmt.Errorf("read claims: %w", err)
+		return fmt.Errorf("read moments: %w", err)
 	}
-	for _, c := range claims {
-		e.claims[c.ID] = append(e.claims[c.ID], c.At)
+	for _, m := range moments {
+		if m.What == "claimed" {
+			e.claims[m.ID] = append(e.claims[m.ID], m.At)
+		} else if e.stored[m.ID].IsZero() {
+			e.stored[m.ID] = m.At
+		}
 	}
 	return nil
 }

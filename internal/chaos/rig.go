@@ -125,26 +125,28 @@ func (r *rig) build(ctx context.Context) error {
 	return nil
 }
 
-// claimsSQL keeps every claim of a run with its time, so that recovery can be measured to the millisecond.
-const claimsSQL = `
+// momentsSQL keeps every claim of a run, and the storing of the model's answer, with their times: the first measures
+// recovery to the millisecond, the second tells a call that had to be paid again from one that had not.
+const momentsSQL = `
 CREATE SCHEMA chaos;
-CREATE TABLE chaos.claims (tenant text, id uuid, epoch bigint, at timestamptz);
-CREATE INDEX ON chaos.claims (id);
-CREATE FUNCTION chaos.claimed() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+CREATE TABLE chaos.moments (what text, id uuid, at timestamptz);
+CREATE FUNCTION chaos.remember() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
-  INSERT INTO chaos.claims VALUES (NEW.tenant_id, NEW.id, NEW.epoch, clock_timestamp());
+  INSERT INTO chaos.moments VALUES (TG_ARGV[0], NEW.id, clock_timestamp());
   RETURN NULL;
 END $$;
 CREATE TRIGGER chaos_claimed AFTER UPDATE OF epoch ON enhancement_history
-  FOR EACH ROW WHEN (NEW.epoch > OLD.epoch) EXECUTE FUNCTION chaos.claimed();`
+  FOR EACH ROW WHEN (NEW.epoch > OLD.epoch) EXECUTE FUNCTION chaos.remember('claimed');
+CREATE TRIGGER chaos_stored AFTER UPDATE OF llm_output ON enhancement_history
+  FOR EACH ROW WHEN (NEW.llm_output IS NOT NULL) EXECUTE FUNCTION chaos.remember('stored');`
 
 // prepare migrates and onboards the tenants through the real command line.
 func (r *rig) prepare(ctx context.Context) error {
 	if err := r.run(ctx, "", "migrate", "up"); err != nil {
 		return err
 	}
-	if err := r.pg.exec(ctx, claimsSQL); err != nil {
-		return fmt.Errorf("watch claims: %w", err)
+	if err := r.pg.exec(ctx, momentsSQL); err != nil {
+		return fmt.Errorf("watch runs: %w", err)
 	}
 	for _, t := range r.tenants {
 		key, secret := filepath.Join(r.dir, t.id+".key"), filepath.Join(r.dir, t.id+".secret")

@@ -59,9 +59,9 @@ type Note struct {
 
 // Solution is an article of a desk's knowledge base.
 type Solution struct {
-	ID        string
-	Title     string
-	Text      string
+	ID    string
+	Title string
+	Text  string
 	// HTML is the text as the desk has it, with its headings.
 	HTML      string
 	Topic     string

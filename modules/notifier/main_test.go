@@ -92,7 +92,7 @@ func steady() Config {
 
 // hasty makes ambiguous requests end soon: it keeps the protocol's proportions and shrinks its times.
 func (b *bench) hasty() *bench {
-	b.config.PostTimeout, b.config.ServerSlack, b.config.ListDelay = time.Second, time.Second, 200*time.Millisecond
+	b.config.PostTimeout, b.config.ServerSlack, b.config.ListDelay = 700*time.Millisecond, 600*time.Millisecond, 200*time.Millisecond
 	return b
 }
 

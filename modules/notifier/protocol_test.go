@@ -63,7 +63,7 @@ func TestAnAmbiguousRequestEndsAsOneNote(t *testing.T) {
 		"answer cut in the middle": {servicedesk.Fault{Kind: servicedesk.TruncateAnswer}, 1},
 		"answer too slow":          {servicedesk.Fault{Kind: servicedesk.SlowDrip, Delay: 50 * time.Millisecond}, 1},
 		"no answer, not applied":   {servicedesk.Fault{Kind: servicedesk.Stall}, 2},
-		"applied after we left":    {servicedesk.Fault{Kind: servicedesk.ApplyLate, Delay: 1300 * time.Millisecond}, 1},
+		"applied after we left":    {servicedesk.Fault{Kind: servicedesk.ApplyLate, Delay: 900 * time.Millisecond}, 1},
 		"500, applied later":       {servicedesk.Fault{Kind: servicedesk.ApplyLate, Delay: 300 * time.Millisecond, Status: 500}, 1},
 		"login page with 200":      {servicedesk.Fault{Kind: servicedesk.HTMLPage}, 2},
 		"redirect with 302":        {servicedesk.Fault{Kind: servicedesk.Redirect, Status: http.StatusFound, Location: "/login"}, 2},

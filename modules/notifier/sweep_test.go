@@ -133,7 +133,7 @@ func TestRandomFaultsEndAsOneNoteEach(t *testing.T) {
 	for _, f := range []servicedesk.Fault{
 		{Kind: servicedesk.ErrorBeforeApply}, {Kind: servicedesk.ErrorAfterApply}, {Kind: servicedesk.CutBeforeApply},
 		{Kind: servicedesk.CutAfterApply}, {Kind: servicedesk.TruncateAnswer}, {Kind: servicedesk.HTMLPage}, {Kind: servicedesk.Stall},
-		{Kind: servicedesk.ApplyLate, Delay: 1200 * time.Millisecond},
+		{Kind: servicedesk.ApplyLate, Delay: 850 * time.Millisecond},
 		{Kind: servicedesk.ApplyLate, Delay: 150 * time.Millisecond, Status: 502},
 	} {
 		f.Operation, f.Probability = servicedesk.NotesAdd, 0.024 // together about 20 %

@@ -64,7 +64,6 @@ func compose(in Input) document {
 		limit = DefaultWords
 	}
 	limit = max(limit, leastWords)
-	in.Bundle, _ = evidence.Clean(in.Bundle)
 	var d document
 	for _, tight := range []int{1, 2, 4} {
 		w := writer{in: in, say: phrasesFor(in.Language), tight: tight}

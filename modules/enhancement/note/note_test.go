@@ -142,6 +142,7 @@ func TestGolden(t *testing.T) {
 			want, err := os.ReadFile(file)
 			require.NoError(t, err)
 			require.Equal(t, string(want), got)
+			require.Equal(t, html, compose(in).html(), "the second wall had nothing to do")
 			again, _ := Render(in)
 			require.Equal(t, html, again, "the same input gives the same note")
 		})
@@ -174,8 +175,7 @@ func holds(t *testing.T, in Input, html, text string) {
 		limit = DefaultWords
 	}
 	require.LessOrEqual(t, Words(text), max(limit, leastWords))
-	require.Equal(t, html, policy.Sanitize(html), "the second wall had nothing to do")
-	require.Equal(t, html, compose(in).html(), "the second wall had nothing to do")
+	require.Equal(t, html, policy.Sanitize(html))
 }
 
 func TestTheSecondWallStands(t *testing.T) {

@@ -145,7 +145,7 @@ func lockFold(ctx context.Context, tx pgx.Tx, tenantID string, p pool) (bool, er
 	var locked bool
 	err := tx.QueryRow(ctx, `
 		SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0))
-		FROM set_config('statement_timeout', '2min', true), set_config('idle_in_transaction_session_timeout', '2min', true)`,
+		FROM set_config('statement_timeout', '2min', true) AS a, set_config('idle_in_transaction_session_timeout', '2min', true) AS b`,
 		fmt.Sprintf("retrieval fold %s %s", p, tenantID)).Scan(&locked)
 	if err != nil {
 		return false, fmt.Errorf("lock fold: %w", err)

@@ -102,7 +102,7 @@ func (g *ground) digitFault(w string) string {
 		}
 		return "number"
 	}
-	if m := unitNumber.FindStringSubmatch(w); m != nil && units[m[2]] {
+	if m := unitNumber.FindStringSubmatch(w); m != nil && units[strings.TrimLeft(m[2], "-")] {
 		if n, _ := number(m[1]); g.numbers[n] {
 			return ""
 		}

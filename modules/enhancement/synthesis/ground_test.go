@@ -15,6 +15,7 @@ func TestCoveredSentencesStay(t *testing.T) {
 		"The archive job on hc-ex-02 likely failed.",
 		"HC-EX-02 (10.2.3.4) shows 0x80040115 since 07:40.",
 		"Disk E is at 96% since 2026-11-23 07:00, i.e. nearly full.",
+		"After a 40-second wait.",
 		"Solved on 23.03.2026 by freeing 40 GB (40GB).",
 		"See T-4711, [KB-7Q2F] and S-hc-ex-02.",
 		"1. Check the archive job.",
@@ -23,13 +24,8 @@ func TestCoveredSentencesStay(t *testing.T) {
 		"Der hc-ex-02-Server meldet EventID:4711.",
 		"Ask akeller or anna.keller@harbor.example.",
 		"Interface eth3 of hc-fw-01 flapped, perhaps unrelated.",
-		"The READ-ONLY check costs nothing.",
 	} {
 		cause, token := g.fault(s)
-		if s == "The READ-ONLY check costs nothing." {
-			require.Equal(t, "host", cause, "capitals joined by a hyphen are taken for a name: losing a sentence is the smaller harm")
-			continue
-		}
 		require.Empty(t, cause, "%s: %s", s, token)
 	}
 }
@@ -43,6 +39,7 @@ func TestUncoveredSentencesFall(t *testing.T) {
 		"Restart db99.invented.example.":                      "identifier",
 		"Restart mailgate.harbor.internal.":                   "host",
 		"Restart EXCHPROD now.":                               "host",
+		"The READ-ONLY look.":                                 "host", // the price: losing a sentence is the smaller harm
 		"Restart EX-PROD now.":                                "host",
 		`Look in \\filer\share.`:                              "host",
 		"Ping 10.2.3.5.":                                      "address",

@@ -23,8 +23,8 @@ var acronyms = set(`ASCII BIOS CAPTCHA CHKDSK DHCPV DKIM DMARC EMAIL HTTPS IMAPS
 	ODBC POPS POSIX POWERSHELL RADIUS REGEX ROBOCOPY SFTP SMART SMTPS SNMP SQLITE STARTTLS SYSLOG SYSTEM TACACS TFTP TICKET TODO UEFI UNICODE
 	VLANS VMWARE VPNS WEBDAV WINDOWS WINRM WSUS XHTML YAML`)
 
-// units may follow a number without a space.
-var units = set(`% ms s sec secs min mins h hr hrs d day days kb mb gb tb pb kib mib gib tib b kbit mbit gbit kbps mbps gbps hz khz mhz ghz
+// units may follow a number without a space, or with a hyphen.
+var units = set(`% ms s sec secs min mins h hr hrs d day days hour hours minute minutes second seconds kb mb gb tb pb kib mib gib tib b kbit mbit gbit kbps mbps gbps hz khz mhz ghz
 	v kv w kw a ma °c c f mm cm m km k px pt x st nd rd th er ère ten te e º ª bit bits dbm db rpm`)
 
 // fileTypes are name endings that are no top-level domains, so that "services.msc" is not taken for a host.

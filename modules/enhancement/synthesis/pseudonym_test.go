@@ -114,9 +114,9 @@ func TestNoText_CanCloseTheFenceOrPoseAsAField(t *testing.T) {
 func TestTheBudgetHolds(t *testing.T) {
 	t.Parallel()
 	b := exchangeBundle()
-	long := strings.Repeat("the mailbox on hc-ex-02 is full ", 500)
+	long := strings.Repeat("the mailbox on hc-ex-02 is full ", 200)
 	b.Ticket.Description, b.Similar[0].Resolution, b.Similar[1].Excerpt, b.Articles[0].Excerpt, b.Monitoring[0].Summary = long, long, long, long, long
-	for range 12 {
+	for range 8 {
 		b.Similar = append(b.Similar, b.Similar[0])
 		b.Articles = append(b.Articles, b.Articles[0])
 		b.Systems = append(b.Systems, b.Systems[0])

@@ -1,4 +1,4 @@
-package documentation
+package docsearch
 
 import (
 	"cmp"

@@ -1,4 +1,4 @@
-// Package documentation searches the tenant's remote documentation for what may help with a ticket.
+// Package docsearch searches the tenant's remote documentation for what may help with a ticket.
 //
 // It owns the providers (generic HTTP, Confluence Cloud and Data Center, IT Glue, Hudu), their configuration, and a cache in
 // memory. It owns no table, stores no credential, changes nothing on the other side, and does not keep what it finds: what is
@@ -14,4 +14,4 @@
 //   - No error holds a query string, a header or a body.
 //
 // A provider that is away, slow or wrong costs only its own results: Search returns what the others found beside the error.
-package documentation
+package docsearch

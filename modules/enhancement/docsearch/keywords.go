@@ -1,7 +1,8 @@
-package documentation
+package docsearch
 
 import (
 	"cmp"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -27,42 +28,46 @@ var (
 	numbered = regexp.MustCompile(`(?i)\b(?:error|event|code|id|fehler|ereignis|erreur|código|stop|status|fout)(?:[ :#=]+(?:id|code|nr\.?|no\.?))?[ :#=]+(\d{3,6})\b`)
 )
 
-// keyword is a candidate.
+const (
+	// strong is the rating from which a word stands for itself; weaker ones are taken where there is little else.
+	strong    = 3.0
+	fewWords  = 4
+	inSubject = 1.0
+)
+
+// keyword is a candidate: its rating, what the subject adds to that, and its place.
 type keyword struct {
-	text  string
-	score float64
-	at    int
+	text   string
+	rating float64
+	bonus  float64
+	at     int
 }
 
-// Keywords picks the words by which a ticket may be found in documentation, the most telling first, eight at most:
-// identifiers, then names of products, then long words; those of the subject before those of the description. It never gives
-// addresses of people or pages, what looks like a secret, the requester's name, or what stands in a greeting or signature.
-func Keywords(t evidence.Ticket) []string {
-	subject, description := readable(t.Subject), readable(cut(t.Description, maxRead))
-	best := map[string]keyword{}
-	at := 0
-	offer := func(text string, score float64) {
-		key := strings.ToLower(text)
-		at++
-		if old, ok := best[key]; ok {
-			best[key] = keyword{old.text, max(old.score, score), old.at}
-			return
-		}
-		best[key] = keyword{text, score, at}
+// candidates are keywords by their lower case; a word that comes again keeps its first spelling and its best rating.
+type candidates map[string]keyword
+
+func (c candidates) offer(text string, rating, bonus float64) {
+	key := strings.ToLower(text)
+	k, known := c[key]
+	if !known {
+		k = keyword{text: text, at: len(c), bonus: bonus}
 	}
-	for _, part := range []struct {
-		text  string
-		bonus float64
-	}{{subject, 1}, {description, 0}} {
-		for _, m := range numbered.FindAllStringSubmatch(part.text, -1) {
-			offer(m[1], 5+part.bonus)
-		}
+	k.rating = max(k.rating, rating)
+	c[key] = k
+}
+
+// read offers the words of a text, line by line.
+func (c candidates) read(text string, bonus float64) {
+	for _, m := range numbered.FindAllStringSubmatch(text, -1) {
+		c.offer(m[1], 5, bonus)
+	}
+	for line := range strings.Lines(text) {
 		begins := true
-		for _, word := range strings.Fields(part.text) {
+		for word := range strings.FieldsSeq(line) {
 			for token := range strings.FieldsFuncSeq(word, separates) {
 				if token = strings.Trim(token, "._-"); token != "" {
-					if s := telling(token, begins); s > 0 {
-						offer(token, s+part.bonus)
+					if rating := telling(token, begins); rating > 0 {
+						c.offer(token, rating, bonus)
 					}
 					begins = false
 				}
@@ -70,21 +75,26 @@ func Keywords(t evidence.Ticket) []string {
 			begins = begins || strings.ContainsAny(word[len(word)-1:], ".!?:")
 		}
 	}
-	for name := range strings.FieldsSeq(strings.ToLower(t.Requester)) {
-		delete(best, strings.Trim(name, ",.;"))
-	}
-	return top(best)
 }
 
-func top(candidates map[string]keyword) []string {
-	all := make([]keyword, 0, len(candidates))
-	for _, k := range candidates {
-		all = append(all, k)
+// Keywords picks the words by which a ticket may be found in documentation, the most telling first, eight at most:
+// identifiers, then names of products, then long words; those of the subject before those of the description. It never gives
+// addresses of people or pages, what looks like a secret, the requester's name, or what stands in a greeting or signature.
+func Keywords(t evidence.Ticket) []string {
+	c := candidates{}
+	c.read(readable(t.Subject), inSubject)
+	c.read(readable(cut(t.Description, maxRead)), 0)
+	for name := range strings.FieldsSeq(strings.ToLower(t.Requester)) {
+		delete(c, strings.Trim(name, ",.;"))
 	}
-	slices.SortFunc(all, func(a, b keyword) int { return cmp.Or(cmp.Compare(b.score, a.score), cmp.Compare(a.at, b.at)) })
+	all := slices.SortedFunc(maps.Values(c), func(a, b keyword) int {
+		return cmp.Or(cmp.Compare(b.rating+b.bonus, a.rating+a.bonus), cmp.Compare(a.at, b.at))
+	})
 	words := make([]string, 0, maxKeywords)
-	for _, k := range all[:min(len(all), maxKeywords)] {
-		words = append(words, k.text)
+	for _, k := range all {
+		if len(words) < maxKeywords && (k.rating >= strong || len(words) < fewWords) {
+			words = append(words, k.text)
+		}
 	}
 	return words
 }
@@ -140,9 +150,11 @@ func telling(token string, begins bool) float64 {
 	case dots > 0, upper == letters && letters <= 6, innerUpper > 0 && upper < letters:
 		return 4
 	case upper > 0 && !begins:
-		return 3
+		return strong
 	case runes < 4:
 		return 0
+	case upper > 0:
+		return 1.5 + float64(min(runes, 12))/12
 	}
 	return 1 + float64(min(runes, 12))/12
 }

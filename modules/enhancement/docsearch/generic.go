@@ -1,11 +1,10 @@
-package documentation
+package docsearch
 
 import (
 	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
-	"fmt"
 	"net/url"
 	"strconv"
 	"strings"
@@ -34,18 +33,16 @@ func (g *generic) Search(ctx context.Context, keywords []string) ([]evidence.Art
 	if err := g.client.get(ctx, "api/search", query, &raw); err != nil {
 		return nil, err
 	}
-	var results []genericResult
-	var err error
-	if bytes.HasPrefix(raw, []byte("[")) {
-		err = json.Unmarshal(raw, &results)
-	} else {
-		answer := struct{ Results *[]genericResult }{&results}
-		err = json.Unmarshal(raw, &answer)
-		if err == nil && !bytes.Contains(raw, []byte(`"results"`)) {
-			err = fmt.Errorf("no results in the answer")
+	if !bytes.HasPrefix(raw, []byte("[")) {
+		var answer struct {
+			Results json.RawMessage `json:"results"`
 		}
+		// What is no object has no results, and fails below.
+		_ = json.Unmarshal(raw, &answer)
+		raw = answer.Results
 	}
-	if err != nil {
+	var results []genericResult
+	if err := json.Unmarshal(raw, &results); err != nil {
 		return nil, fault.Wrap(fault.Unavailable, err, "the documentation's answer is not a list of results")
 	}
 	var articles []evidence.Article

@@ -1,0 +1,10 @@
+package note
+
+import "testing"
+
+func BenchmarkRender(b *testing.B) {
+	in := input()
+	for b.Loop() {
+		_, _ = Render(in)
+	}
+}
