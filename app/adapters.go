@@ -210,7 +210,7 @@ func (a preferences) Preferences(ctx context.Context, tenantID string) (enhancem
 	}
 	p := t.Preferences
 	return enhancement.Preferences{
-		Language: p.NoteLanguage, MaxWords: p.MaxWords,
+		Language: p.NoteLanguage, MaxWords: p.MaxWords, DailyTokenBudget: p.DailyTokenBudget,
 		MustFetch: t.Edition == tenant.MSPOnPrem || t.Edition == tenant.MSPCloud,
 		CanFetch:  t.Edition != tenant.Generic,
 		Skip: func(t evidence.Ticket) string {

@@ -63,6 +63,7 @@ CREATE TABLE model_calls (
     PRIMARY KEY (tenant_id, enhancement_id, id),
     FOREIGN KEY (tenant_id, enhancement_id) REFERENCES enhancement_history (tenant_id, id) ON DELETE CASCADE
 );
+CREATE INDEX model_calls_by_time ON model_calls (tenant_id, created_at);
 COMMENT ON TABLE model_calls IS 'owner: modules/enhancement. Tokens, time and cost of every call of a model.';
 ALTER TABLE model_calls ENABLE ROW LEVEL SECURITY;
 ALTER TABLE model_calls FORCE ROW LEVEL SECURITY;

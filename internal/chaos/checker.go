@@ -205,7 +205,10 @@ func (f *findings) checkCalls(e evidence) {
 		for i := range calls[1:] {
 			first, again := calls[i], calls[i+1]
 			why := excuse(e.done, first, again)
-			if !stored.IsZero() && stored.Before(again.start) && !first.overlaps(again) {
+			switch {
+			case e.done.struck(windowFreeze, again.process, calls[0].start, again.start):
+				why = "a worker went on where it had been frozen"
+			case !stored.IsZero() && stored.Before(again.start) && !first.overlaps(again):
 				why = ""
 			}
 			f.repaid[why]++

@@ -76,6 +76,8 @@ type Tenants interface {
 type Preferences struct {
 	Language string
 	MaxWords int
+	// DailyTokenBudget bounds the model's tokens a day (UTC); 0 is no bound.
+	DailyTokenBudget int64
 	// MustFetch is set where the desk has to confirm whose ticket it is before anything is searched for it.
 	MustFetch bool
 	// CanFetch is false for systems that cannot be read; then the webhook has to bring the whole ticket.

@@ -364,6 +364,21 @@ func TestAttemptsRunOutVisibly(t *testing.T) {
 	require.NotContains(t, *got.ErrorMessage, "\"b\"", "the cause is for the log")
 }
 
+func TestWaitingForANamedTimeCostsNoAttempt(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.cfg.MaxAttempts = 2
+	paused := fault.New(fault.Unauthenticated, "key refused").WithRetryAfter(time.Minute)
+	b.notes.errs = []error{paused, paused, paused, errors.New("a")}
+	id := b.deliver(t, created("k1", "4711")).ID
+	for range 4 {
+		require.Error(t, b.attempt(t, id))
+	}
+	require.Equal(t, "pending", b.show(t, id).Status)
+	require.NoError(t, b.attempt(t, id))
+	require.Equal(t, "completed", b.show(t, id).Status)
+}
+
 func TestASourceThatFailsOrHangsIsDataAndNoFailure(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -462,6 +477,40 @@ func TestOrphansAreFoundAndQueuedAgain(t *testing.T) {
 	b.cfg.MaxAttempts = 0
 	require.NoError(t, b.recoverOrphans(t.Context(), "acme"))
 	require.Equal(t, "failed", b.show(t, id).Status)
+}
+
+func TestAStormIsReportedApart(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	var last uuid.UUID
+	for i := range 5 {
+		last = b.deliver(t, created(fmt.Sprint("k", i), fmt.Sprint(4711+i))).ID
+	}
+	other := created("x", "9000")
+	other.Subject, other.Description = "Printer out of paper", "tray two is empty"
+	b.deliver(t, other)
+	require.NoError(t, b.attempt(t, last))
+	storm := b.show(t, last).Context.Storm
+	require.NotNil(t, storm)
+	require.Equal(t, 4, storm.Count, "the ticket itself and the printer do not count")
+
+	lone := b.deliver(t, Delivery{TenantID: "acme", Key: []byte("y"), Event: eventCreated, TicketID: "1", Subject: "Badge", Description: "new badge reader"}).ID
+	require.NoError(t, b.attempt(t, lone))
+	require.Nil(t, b.show(t, lone).Context.Storm)
+}
+
+func TestATenantOverItsBudgetGetsFactsOnly(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tenant.prefs.DailyTokenBudget = 120
+	first := b.deliver(t, created("k1", "4711")).ID
+	require.NoError(t, b.attempt(t, first))
+	require.Equal(t, 1, b.model.calls, "100 + 20 tokens were left")
+	second := b.deliver(t, created("k2", "4712")).ID
+	require.NoError(t, b.attempt(t, second))
+	require.Equal(t, 1, b.model.calls)
+	require.Equal(t, "over_budget", b.show(t, second).Reason)
+	require.Len(t, b.notes.posted, 2)
 }
 
 func TestHistoryPastItsRetentionGoes(t *testing.T) {

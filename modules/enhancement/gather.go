@@ -34,9 +34,16 @@ func (m *Module) gather(ctx context.Context, tenantID string, t evidence.Ticket)
 			return nil
 		})
 	}
+	var storm *evidence.Storm
+	group.Go(func() (err error) {
+		if storm, err = m.storm(ctx, tenantID, t); err != nil {
+			m.deps.Logger.WarnContext(ctx, "recent tickets could not be compared", "error", err)
+		}
+		return nil
+	})
 	// Sources tell their faults in their reports; the group only waits.
 	_ = group.Wait()
-	b := evidence.Bundle{Ticket: t, Sources: reports}
+	b := evidence.Bundle{Ticket: t, Sources: reports, Storm: storm}
 	for _, part := range parts {
 		merge(&b, part)
 	}

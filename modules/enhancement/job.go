@@ -150,7 +150,7 @@ func (m *Module) settle(ctx context.Context, r *run, err error) error {
 		}
 		return river.JobCancel(err)
 	}
-	if nerr := m.noteTrouble(ctx, r, verdict.reason); nerr != nil {
+	if nerr := m.noteTrouble(ctx, r, verdict); nerr != nil {
 		return errors.Join(err, nerr)
 	}
 	m.metrics.retries.WithLabelValues(fault.KindOf(err).String()).Inc()

@@ -108,10 +108,15 @@ func (m *Module) context(ctx context.Context, r *run) (evidence.Bundle, string, 
 	if err != nil {
 		return b, "", fmt.Errorf("encode context: %w", err)
 	}
-	err = m.store(ctx, r, `stage = 'gathered', context_gathered = $4, timings = $5`, stored, r.timings)
+	// A thin delivery takes over the desk's text, so that the history is readable and siblings can be compared.
+	err = m.store(ctx, r, `stage = 'gathered', context_gathered = $4, timings = $5, subject = $6, description = $7`,
+		stored, r.timings, t.Subject, firstRunes(t.Description, keptDescription))
 	crashpoint.Reach("k3")
 	return b, "", err
 }
+
+// keptDescription is how much of a description the history keeps in its own column, in characters: what a webhook may bring.
+const keptDescription = 10_000
 
 // ticket is the ticket of the delivery, completed by the desk where the delivery is thin, and confirmed by it where the
 // desk serves several customers.
@@ -170,6 +175,13 @@ func (m *Module) answer(ctx context.Context, r *run, b evidence.Bundle) (evidenc
 	}
 	ctx, span := m.deps.Tracer.Start(ctx, "synthesise")
 	defer span.End()
+	over, err := m.overBudget(ctx, r)
+	if err != nil {
+		return a, "", err
+	}
+	if over {
+		return m.keepAnswer(ctx, r, b, synthesis.Result{Answer: synthesis.FactsOnly(b, evidence.ReasonOverBudget)})
+	}
 	opts := synthesis.Options{Language: r.prefs.Language, MaxWords: r.prefs.MaxWords}
 	res, err := timed(m, r, "model", func() (synthesis.Result, error) { return m.deps.Model.Synthesise(ctx, b, opts) })
 	if err != nil {
@@ -177,10 +189,15 @@ func (m *Module) answer(ctx context.Context, r *run, b evidence.Bundle) (evidenc
 	}
 	crashpoint.Reach("k4")
 	m.countCalls(res.Calls)
+	return m.keepAnswer(ctx, r, b, res)
+}
+
+// keepAnswer renders the note and stores it with the answer and with what the calls used.
+func (m *Module) keepAnswer(ctx context.Context, r *run, b evidence.Bundle, res synthesis.Result) (evidence.Answer, string, error) {
 	html := m.render(r, b, res)
 	stored, err := json.Marshal(res.Answer)
 	if err != nil {
-		return a, "", fmt.Errorf("encode answer: %w", err)
+		return res.Answer, "", fmt.Errorf("encode answer: %w", err)
 	}
 	err = m.durably(ctx, r, func(ctx context.Context, tx pgx.Tx) error {
 		if err := updateTx(ctx, tx, r, `stage = 'synthesised', llm_output = $4, note_html = $5, timings = $6`,
@@ -286,9 +303,14 @@ func (m *Module) fail(ctx context.Context, r *run, reason string) error {
 	return nil
 }
 
-// noteTrouble shows an operator why a run is still pending.
-func (m *Module) noteTrouble(ctx context.Context, r *run, reason string) error {
-	return m.store(ctx, r, `error_message = $4, timings = $5`, reason, r.timings)
+// noteTrouble shows an operator why a run is still pending. Waiting for a time that was named costs no attempt: a desk that
+// refused its key for an hour must not have used up what the run may still need.
+func (m *Module) noteTrouble(ctx context.Context, r *run, v verdict) error {
+	attempts := r.row.Attempts
+	if v.wait > 0 {
+		attempts--
+	}
+	return m.store(ctx, r, `error_message = $4, timings = $5, attempts = $6`, v.reason, r.timings, attempts)
 }
 
 func (m *Module) store(ctx context.Context, r *run, set string, args ...any) error {

@@ -9,6 +9,7 @@ import (
 	"net/http/httptrace"
 	"net/url"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -33,14 +34,16 @@ type call struct {
 // link is what this process knows about one tenant's desk. It is replaced when the connection's settings change.
 type link struct {
 	Connection
-	print   [32]byte // of the settings
-	module  *Module
-	breaker *breaker
-	single  *rate.Limiter
-	lists   *rate.Limiter
-	tokens  tokens
-	desk    desk
-	blocked atomic.Int64 // Unix nanoseconds until which the desk asked us to stay away
+	print    [32]byte // of the settings
+	module   *Module
+	breaker  *breaker
+	single   *rate.Limiter
+	lists    *rate.Limiter
+	tokens   tokens
+	desk     desk
+	turns    sync.Mutex
+	nextTurn time.Time
+	blocked  atomic.Int64 // Unix nanoseconds until which the desk asked us to stay away
 
 	state stateCache
 }
@@ -77,17 +80,47 @@ func (l *link) admit(ctx context.Context, list bool) error {
 	if left := time.Unix(0, l.blocked.Load()).Sub(l.module.clock()); left > 0 {
 		return &callError{class: limited, retryAfter: left}
 	}
-	limiter := l.single
-	if list {
-		limiter = l.lists
+	if !list {
+		return l.turn(ctx)
 	}
-	if err := limiter.Wait(ctx); err != nil {
+	if err := l.lists.Wait(ctx); err != nil {
 		if ctx.Err() != nil {
 			return fmt.Errorf("wait for rate limit: %w", err)
 		}
 		return &callError{class: limited, retryAfter: time.Second, cause: err}
 	}
 	return nil
+}
+
+// longestHold is how long a call about a single ticket may wait for its turn. Its caller holds a worker all the while, and a
+// flood of one tenant must not hold the workers of all others.
+const longestHold = time.Second
+
+// turn waits for a call's place within the rate, or gives the place up and says when to come back. Those sent away get
+// places one behind the other, so that they do not all return at once.
+func (l *link) turn(ctx context.Context) error {
+	reservation := l.single.Reserve()
+	delay := reservation.Delay()
+	if delay <= longestHold {
+		timer := time.NewTimer(delay)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+			return nil
+		case <-ctx.Done():
+			reservation.Cancel()
+			return fmt.Errorf("wait for rate limit: %w", ctx.Err())
+		}
+	}
+	reservation.Cancel()
+	now := time.Now()
+	l.turns.Lock()
+	defer l.turns.Unlock()
+	l.nextTurn = l.nextTurn.Add(time.Duration(float64(time.Second) / l.module.config.RequestsPerSecond))
+	if earliest := now.Add(delay); l.nextTurn.Before(earliest) {
+		l.nextTurn = earliest
+	}
+	return &callError{class: limited, retryAfter: l.nextTurn.Sub(now)}
 }
 
 // ready does everything that must not eat into the time of a note's request.

@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"context"
 	"errors"
 	"io"
 	"mime"
@@ -16,6 +17,9 @@ import (
 
 // retryAfterOutage is what a sender is asked to wait when the database is away.
 const retryAfterOutage = 5 * time.Second
+
+// answerTimeout bounds the work on one request, so that a database that went silent means 503 and not a hanging sender.
+const answerTimeout = 5 * time.Second
 
 // accepted is the body of a 202.
 type accepted struct {
@@ -50,10 +54,13 @@ func (m *Module) handle(endpoint string, next func(c echo.Context) (Receipt, str
 }
 
 func (m *Module) limited(c echo.Context, next func(c echo.Context) (Receipt, string, error)) (Receipt, string, error) {
-	address := c.RealIP()
+	address := limitedAddress(c.RealIP())
 	if wait, ok := m.addresses.allow(address, m.deps.Clock()); !ok {
 		return Receipt{}, "", rateLimited("too many requests from this address", wait)
 	}
+	ctx, cancel := context.WithTimeout(c.Request().Context(), answerTimeout)
+	defer cancel()
+	c.SetRequest(c.Request().WithContext(ctx))
 	receipt, message, err := next(c)
 	if fault.Is(err, fault.Unauthenticated) {
 		m.addresses.charge(address, m.cfg.FailureCost-1, m.deps.Clock())

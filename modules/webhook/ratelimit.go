@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"net/netip"
 	"time"
 
 	"github.com/maypok86/otter/v2"
@@ -9,6 +10,24 @@ import (
 
 // maxLimited bounds how many senders are remembered; the least used are forgotten first, which only forgives them.
 const maxLimited = 100_000
+
+// limitedAddress is what a sender is counted under: an IPv4 address, or the /64 of an IPv6 address, since one sender has all of
+// it and could use a new address for every request.
+func limitedAddress(address string) string {
+	ip, err := netip.ParseAddr(address)
+	if err != nil {
+		return address
+	}
+	ip = ip.Unmap().WithZone("")
+	if ip.Is4() {
+		return ip.String()
+	}
+	network, err := ip.Prefix(64)
+	if err != nil {
+		return address
+	}
+	return network.String()
+}
 
 // limiter is a token bucket a key.
 type limiter struct {

@@ -25,6 +25,8 @@ const (
 
 	// resultLimit is how many results a provider is asked for.
 	resultLimit = 5
+	// maxText is how much of a document is read, in bytes.
+	maxText = 200 << 10
 	// minScore is the share of the keywords that an article must have to be shown.
 	minScore = 0.25
 )
@@ -110,7 +112,7 @@ type document struct {
 
 // article makes a document into evidence. Its id is the same for ever: a hash of where it is from and its id there.
 func (s source) article(d document, keywords []string) evidence.Article {
-	text := plain(d.text)
+	text := cut(plain(d.text), maxText)
 	title := oneLine(plain(d.title))
 	sum := sha256.Sum256([]byte(s.kind + " " + s.client.base.String() + " " + d.id))
 	return evidence.Article{

@@ -115,7 +115,7 @@ func TestKeywords(t *testing.T) {
 		"identifiers first": {ticket, words},
 		"numbers with a meaning only": {
 			evidence.Ticket{Subject: "Event ID 4625 on DC01", Description: "Call me at 0171 2345678 since 2026-11-23, error code: 1603, version 14.0.2"},
-			[]string{"DC01", "4625", "1603", "version"},
+			[]string{"DC01", "4625", "1603"},
 		},
 		"nobody's address, name or secret": {
 			evidence.Ticket{
@@ -128,9 +128,11 @@ func TestKeywords(t *testing.T) {
 			evidence.Ticket{Subject: "Drucker druckt nicht", Description: "Hallo zusammen,\nseit heute meldet der Spooler auf PRN-07 einen Fehler.\nMit freundlichen Grüßen\nMax"},
 			[]string{"PRN-07", "Drucker", "Spooler", "druckt"},
 		},
-		"markup":       {evidence.Ticket{Subject: "Teams", Description: "<div><b>SharePoint</b>&nbsp;sync <script>evilScript()</script></div>"}, []string{"SharePoint", "Teams", "sync"}},
-		"query syntax": {evidence.Ticket{Subject: `foo" OR type=page) AND (x\y*`}, []string{"AND", "type", "page"}},
-		"nothing":      {evidence.Ticket{Subject: "Help", Description: "It is not working"}, nil},
+		"after the greeting": {evidence.Ticket{Description: "Hi Anna-Lena Weber, Teams crashes"}, []string{"Teams", "crashes"}},
+		"no greeting":        {evidence.Ticket{Subject: "Highlighting in Word slow"}, []string{"Word", "Highlighting", "slow"}},
+		"markup":             {evidence.Ticket{Subject: "Teams", Description: "<div><b>SharePoint</b>&nbsp;sync <script>evilScript()</script></div>"}, []string{"SharePoint", "Teams", "sync"}},
+		"query syntax":       {evidence.Ticket{Subject: `foo" OR type=page) AND (x\y*`}, []string{"type", "page"}},
+		"nothing":            {evidence.Ticket{Subject: "Help", Description: "It is not working"}, nil},
 	} {
 		got := Keywords(test.ticket)
 		if len(test.want) == 0 {

@@ -21,9 +21,11 @@ const (
 var (
 	// private is what must not leave the house and helps no search: addresses of people and of pages.
 	private = regexp.MustCompile(`\S+@\S+|\b\w+://\S+`)
-	// greeting and closing lines hold names.
-	greeting = regexp.MustCompile(`(?i)^\s*(hi|hello|hey|dear|good (morning|afternoon|day)|hallo|guten (tag|morgen)|liebe[rs]?|sehr geehrte[rs]?|bonjour|salut|cher|chère|hola|buenos|estimad[oa]|beste|ciao|buongiorno|gentile)\b.{0,60}$`)
-	closing  = regexp.MustCompile(`(?i)^\s*(--\s*$|(kind |best |warm |many )?(regards|wishes)\b|thanks\b|thank you\b|cheers\b|sincerely\b|sent from\b|mit (freundlichen|besten)|viele grüße|freundliche grüße|mfg\b|danke\b|cordialement|merci\b|saludos|gracias\b|met vriendelijke|cordiali saluti|grazie\b)`)
+	// greeting is a salutation with the names that follow it; what comes after its comma stays.
+	greeting = regexp.MustCompile(`(?i)^\s*(?:hi|hello|hey|dear|good (?:morning|afternoon|day)|hallo|guten (?:tag|morgen)|liebe[rs]?|sehr geehrte[rs]?|bonjour|salut|ch[eè]re?|hola|buenos|estimad[oa]|beste|ciao|buongiorno|gentile)` +
+		`(?:(?: +[\pL.'-]+){0,4} *[,!:]+|(?: +[\pL.'-]+){0,2}\s*$)`)
+	// closing begins the signature.
+	closing = regexp.MustCompile(`(?i)^\s*(--\s*$|(kind |best |warm |many )?(regards|wishes)\b|thanks\b|thank you\b|cheers\b|sincerely\b|sent from\b|mit (freundlichen|besten)|viele grüße|freundliche grüße|mfg\b|danke\b|cordialement|merci\b|saludos|gracias\b|met vriendelijke|cordiali saluti|grazie\b)`)
 	// numbered finds numbers that mean something: "error 1603", "Event ID 4625".
 	numbered = regexp.MustCompile(`(?i)\b(?:error|event|code|id|fehler|ereignis|erreur|código|stop|status|fout)(?:[ :#=]+(?:id|code|nr\.?|no\.?))?[ :#=]+(\d{3,6})\b`)
 )
@@ -108,9 +110,7 @@ func readable(text string) string {
 		if closing.MatchString(line) && out.Len() > 0 {
 			break
 		}
-		if !greeting.MatchString(line) {
-			out.WriteString(private.ReplaceAllString(line, " "))
-		}
+		out.WriteString(private.ReplaceAllString(greeting.ReplaceAllString(line, " "), " ") + "\n")
 	}
 	return out.String()
 }
@@ -165,7 +165,7 @@ var stopWords = wordSet(`the and for are but not you all any can had her was one
 	could should after before again still since only just also into over than then them these those some very much more most
 	please help issue problem problems ticket request user users need needs want wants cannot can't unable does doesn't don't
 	didn't isn't trying tried since today yesterday morning work works working worked error errors failed fails failing
-	message getting shows showing every time times thing things something anyone someone everyone same other another where
+	message getting shows event code version number call called showing every time times thing things something anyone someone everyone same other another where
 	which while because being back down here there's i'm we're it's asap urgent fwd re fw regards thanks hello dear team
 	monday tuesday wednesday thursday friday saturday sunday january february march april may june july august september
 	october november december

@@ -80,8 +80,7 @@ func (f *Feed) walk(ctx context.Context, feed func(ctx context.Context, tenantID
 	if err != nil {
 		return fmt.Errorf("list tenants: %w", err)
 	}
-	var mu sync.Mutex
-	var failures []error
+	var failures failures
 	var group errgroup.Group
 	group.SetLimit(f.cfg.ParallelTenants)
 	for _, id := range ids {
@@ -93,18 +92,30 @@ func (f *Feed) walk(ctx context.Context, feed func(ctx context.Context, tenantID
 			defer cancel()
 			err := feed(slice, id)
 			// Held by somebody else, done a moment ago, or out of time: the next walk sees to it.
-			if err == nil || errors.Is(err, errHeld) || slice.Err() != nil && ctx.Err() == nil {
-				return nil
+			if !errors.Is(err, errHeld) && (slice.Err() == nil || ctx.Err() != nil) {
+				failures.add(id, err)
 			}
-			mu.Lock()
-			defer mu.Unlock()
-			failures = append(failures, fmt.Errorf("tenant %s: %w", id, err))
 			return nil
 		})
 	}
 	// Failures are gathered above; the group only waits.
 	_ = group.Wait()
-	return errors.Join(append(failures, ctx.Err())...)
+	return errors.Join(append(failures.all, ctx.Err())...)
+}
+
+// failures gathers what went wrong with which tenant. It is safe for concurrent use.
+type failures struct {
+	mu  sync.Mutex
+	all []error
+}
+
+func (f *failures) add(tenantID string, err error) {
+	if err == nil {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.all = append(f.all, fmt.Errorf("tenant %s: %w", tenantID, err))
 }
 
 // listable tells whether the tenant is to be fed: it is enabled, and its system can be listed.

@@ -23,7 +23,7 @@ func (r Report) WriteTable(w io.Writer) error {
 	c := r.Calibration
 	fmt.Fprintf(t, "\nBrier %.4f (always the base rate: %.4f), ECE %.4f; a refit on this data gives base %.3f, rank %.3f, crowd %.3f, length %.3f\n\n",
 		c.Brier, c.BaseBrier, c.ECE, c.Refit[0], c.Refit[1], c.Refit[2], c.Refit[3])
-	fmt.Fprintln(t, "floor\tshown a query\tright\tqueries with nothing\tof them wrongly\t")
+	fmt.Fprintln(t, "floor\tshown a query\tright\tnothing\tthough right\t")
 	for _, f := range r.Floors {
 		fmt.Fprintf(t, "%.2f\t%.2f\t%.1f %%\t%.1f %%\t%.1f %%\t\n", f.Floor, f.Shown, 100*f.Right, 100*f.Silent, 100*f.Missed)
 	}
