@@ -75,33 +75,37 @@ func (r *rig) probe(ctx context.Context, t *tenant, dice *rand.Rand, n int, perS
 		}
 		mine = append(mine, d)
 	}
-	sent := map[string]bool{}
-	for _, d := range mine {
-		sent[d.ticket] = true
-	}
 	r.sender.run(ctx, mine, perSecond)
-	var took []time.Duration
+	noted := map[string]time.Time{}
 	err := waitFor(ctx, 5*time.Minute, "notes of "+t.id, func() bool {
-		took = took[:0]
 		for _, d := range mine {
-			if notes := t.desk.Notes(d.ticket); len(notes) > 0 {
-				took = append(took, notes[0].Added.Sub(r.sender.acceptedAt(t.id, d.ticket)))
+			if noted[d.ticket].IsZero() {
+				if notes := t.desk.Notes(d.ticket); len(notes) > 0 {
+					noted[d.ticket] = notes[0].Added
+				}
 			}
 		}
-		return len(took) == len(mine)
+		return len(noted) == len(mine)
 	})
+	var took []time.Duration
+	for ticket, at := range r.sender.acceptedAt(t.id) {
+		if !noted[ticket].IsZero() {
+			took = append(took, noted[ticket].Sub(at))
+		}
+	}
 	slices.Sort(took)
 	return took, err
 }
 
-// acceptedAt is when the first 202 for the ticket came; it is remembered until take.
-func (s *sender) acceptedAt(tenant, ticket string) time.Time {
+// acceptedAt are the times of the first 202 for each ticket of a tenant, as far as take has not taken them.
+func (s *sender) acceptedAt(tenant string) map[string]time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	first := map[string]time.Time{}
 	for _, a := range s.accepted {
-		if a.Tenant == tenant && a.Ticket == ticket {
-			return a.At
+		if _, known := first[a.Ticket]; a.Tenant == tenant && !known {
+			first[a.Ticket] = a.At
 		}
 	}
-	return time.Time{}
+	return first
 }
