@@ -156,6 +156,9 @@ func (c *cli) enhancementRetry() *cobra.Command {
 				if err := s.enhancements.Retry(ctx, tenantID, id); err != nil {
 					return err
 				}
+				if err := s.audit(ctx, tenantID, "enhancement.retry", map[string]any{"enhancement_id": id}); err != nil {
+					return err
+				}
 				_, err := fmt.Fprintf(c.out, "queued %s again\n", id)
 				return err
 			})

@@ -44,6 +44,7 @@ and the rest is kept. Rows are committed in batches: a stopped import is simply 
 				bar := c.byteBar("tickets")
 				report, err := s.tickets.ImportTickets(ctx, tenantID, f, in, size, bar.set)
 				bar.done()
+				err = errors.Join(err, s.audit(ctx, tenantID, "tickets.import", map[string]any{"added": report.Added, "updated": report.Updated}))
 				return errors.Join(c.printImport(report), err)
 			})
 		},
@@ -113,6 +114,9 @@ touched, and what is gone from the folder is removed from the collection.`,
 				bar := c.byteBar("articles")
 				report, err := s.tickets.ImportArticles(ctx, tenantID, collection, os.DirFS(args[0]), bar.set)
 				bar.done()
+				err = errors.Join(err, s.audit(ctx, tenantID, "knowledge.import", map[string]any{
+					"collection": collection, "added": report.Added, "updated": report.Updated, "removed": report.Removed,
+				}))
 				return errors.Join(c.printImport(report), err)
 			})
 		},
@@ -148,6 +152,9 @@ unless --prune retires them.`,
 				bar := c.bar("hosts")
 				report, err := s.inventory.Import(ctx, tenantID, in, options, func(r systems.Report) { bar.set(int64(r.Rows), 0) })
 				bar.done()
+				err = errors.Join(err, s.audit(ctx, tenantID, "inventory.import", map[string]any{
+					"added": report.Added, "changed": report.Changed, "retired": report.Retired,
+				}))
 				return errors.Join(c.printInventory(report), err)
 			})
 		},

@@ -26,7 +26,7 @@ func (c *cli) tenantCommand() *cobra.Command {
 			_, err := s.tenants.Enable(ctx, actor(), id)
 			return err
 		}),
-		c.tenantDelete(), c.tenantSecretCommand())
+		c.tenantDelete(), c.tenantSecretCommand(), c.tenantAudit())
 	return group
 }
 
@@ -285,6 +285,24 @@ func (c *cli) tenantAct(use, short string, act func(ctx context.Context, s *syst
 		_, err := fmt.Fprintf(c.out, "%sd %s\n", strings.TrimSuffix(use, "d"), id)
 		return err
 	})
+}
+
+func (c *cli) tenantAudit() *cobra.Command {
+	var filter tenant.AuditFilter
+	cmd := c.oneTenant("audit", "Show who did what to a tenant, the newest first", func(ctx context.Context, s *system, _ *cobra.Command, id string) error {
+		entries, err := s.tenants.Audit(ctx, id, filter)
+		if err != nil {
+			return err
+		}
+		return c.print(entries, "AT ACTOR ACTION DETAIL", func(line func(...any)) {
+			for _, e := range entries {
+				line(e.At.UTC().Format(time.RFC3339), e.Actor, e.Action, string(e.Detail))
+			}
+		})
+	})
+	cmd.Flags().StringVar(&filter.Action, "action", "", "only one action, such as tenant.update")
+	cmd.Flags().IntVar(&filter.Limit, "limit", 100, "how many, 1 to 1000")
+	return c.outputFlag(cmd)
 }
 
 func (c *cli) tenantDelete() *cobra.Command {

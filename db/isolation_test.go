@@ -342,17 +342,21 @@ func bypasses(t *testing.T, url string) []string {
 		ORDER BY 1`)
 }
 
+// declaredBypasses read no table with a tenant_id: River's jobs, which hold ids only, and heartbeats. Each has its leak test
+// in scaler_test.go. A view or function over tenant tables may be listed here only together with a leak test of its own.
+var declaredBypasses = []string{"function scaler_oldest_job_seconds", "function scaler_queue_depth", "function scaler_workers"}
+
 func TestNothingBypassesThePolicies(t *testing.T) {
 	t.Parallel()
 	d := dbtest.NewUnopened(t)
-	// A view or function over tenant tables may be listed here only together with a leak test of its own.
-	require.Empty(t, bypasses(t, d.OwnerURL))
+	require.Equal(t, declaredBypasses, bypasses(t, d.OwnerURL))
 	run(t, d.OwnerURL, `
 		CREATE VIEW probe_view AS SELECT * FROM ticket_history;
 		CREATE MATERIALIZED VIEW probe_matview AS SELECT 1;
 		CREATE FUNCTION probe_function() RETURNS bigint LANGUAGE sql SECURITY DEFINER AS 'SELECT count(*) FROM ticket_history';
 		CREATE RULE probe_rule AS ON UPDATE TO worker_heartbeats DO ALSO NOTHING`)
-	require.Equal(t, []string{"function probe_function", "rule probe_rule", "view probe_matview", "view probe_view"}, bypasses(t, d.OwnerURL))
+	probes := []string{"function probe_function", "rule probe_rule", "view probe_matview", "view probe_view"}
+	require.ElementsMatch(t, append(probes, declaredBypasses...), bypasses(t, d.OwnerURL))
 }
 
 // The text of a refusal must not quote the row that it protects.

@@ -129,6 +129,8 @@ func (e *callError) fault() *fault.Error {
 		return fault.Wrap(fault.Unavailable, e, "the service desk answers with a web page: check its URL and portal").WithCode("DESK_STRAYED")
 	case heldBack:
 		return fault.Wrap(fault.Unavailable, e, "the service desk was down a moment ago and is left alone for now").WithCode("DESK_DOWN")
+	case notSent:
+		return fault.Wrap(fault.Unavailable, e, "the service desk cannot be reached: check its address, and that it runs").WithCode("DESK_UNAVAILABLE")
 	default:
 		return fault.Wrap(fault.Unavailable, e, "the service desk does not answer as it should").WithCode("DESK_UNAVAILABLE")
 	}

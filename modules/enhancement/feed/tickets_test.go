@@ -210,12 +210,12 @@ func TestARunThatWasPresumedDeadWritesNothingMore(t *testing.T) {
 func TestTheLeaseIsRenewedAndItsLossEndsTheWork(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.leaseTime = 150 * time.Millisecond
+	b.leaseTime = time.Second
 	_, err := b.hold(t.Context(), "acme", KindTickets, 0, func(ctx context.Context, _ *run) error {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-time.After(3 * b.leaseTime): // longer than the lease, so it must have been renewed
+		case <-time.After(2 * b.leaseTime): // longer than the lease, so it must have been renewed
 		}
 		_, err := b.SyncTickets(ctx, "acme", SyncOptions{})
 		require.ErrorIs(t, err, errHeld)
