@@ -24,6 +24,8 @@ func (c *cli) bar(what string, more ...progressbar.Option) *bar {
 		progressbar.OptionEnableColorCodes(lookupEnv(c.environ, "NO_COLOR") == ""),
 		progressbar.OptionShowCount(), progressbar.OptionShowIts(), progressbar.OptionSetPredictTime(true),
 		progressbar.OptionThrottle(100 * time.Millisecond), progressbar.OptionClearOnFinish(),
+		// The spinner draws from a goroutine of the library's, which races with everything that sets the bar.
+		progressbar.OptionSetSpinnerChangeInterval(0),
 	}, more...)
 	return &bar{progressbar.NewOptions64(-1, options...)}
 }

@@ -61,13 +61,10 @@ func NewTickets() []NewTicket {
 		{
 			Key:      "clinic-repository",
 			TenantID: "harbor-clinic",
-			Subject:  "[HC-MON-01] PROBLEM: /backup: Disk space is critically low (used > 95%)",
-			Description: "Problem started at 05:12:40 on 2026.11.23\n" +
-				"Problem name: /backup: Disk space is critically low (used > 95%)\n" +
-				"Host: HC-REPO-01 10.20.10.82\n" +
-				"Severity: High\n" +
-				"Operational data: Space used: 45.9 TB of 48 TB (95.6 %)\n" +
-				"Original problem ID: 1190274",
+			Subject:  "Warning: backup repository HC-REPO-01 is running out of space",
+			Description: "Host 10.20.10.82, volume /backup: 45.9 TB of 48 TB used (95.6 %)\n" +
+				"Trigger: repository free space below threshold\n" +
+				"Sent by the backup server, do not reply",
 			Priority:  "High",
 			Requester: "monitoring",
 			Expect: Expectation{

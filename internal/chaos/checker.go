@@ -16,8 +16,9 @@ import (
 type evidence struct {
 	accepted []acceptance
 	notes    []standing         // of all desks, over the whole run
-	known    map[ticketKey]bool // tickets accepted in the whole run, earlier scenarios included
-	rows     []row              // of the accepted deliveries
+	filed    []filed            // the scenario's tickets
+	known    map[ticketKey]bool // tickets filed in the whole run
+	rows     []row              // of the scenario's tickets
 	openJobs int                // enhance_ticket jobs that are neither completed nor given up
 	calls    []modelCall
 	canaries map[string]string // tenant to its word
@@ -30,6 +31,12 @@ type evidence struct {
 
 type ticketKey struct{ tenant, ticket string }
 
+// filed is a ticket on a desk, which promises a note: by its webhook's 202, or because reconciliation has to find it.
+type filed struct {
+	tenant, ticket, mark string
+	at                   time.Time
+}
+
 // row is what the database says of one delivery.
 type row struct {
 	Tenant, ID, Ticket, Event, Status, Outcome, Reference string
@@ -40,6 +47,7 @@ type row struct {
 // findings are the verdict on one scenario.
 type findings struct {
 	accepted, tickets int
+	unreported        int // tickets without an accepted webhook, which reconciliation found
 	lost, duplicates  int
 	everDuplicated    int // notes that stood twice for a while
 	failed, factsOnly int
@@ -86,7 +94,7 @@ func (f *findings) breaks(format string, args ...any) {
 }
 
 // checkNotes holds every accepted ticket against its desk's journal: one note, the right one, and no note on a ticket
-// that nobody reported.
+// that nobody filed.
 func (f *findings) checkNotes(e evidence) {
 	standingBy, everBy := map[ticketKey][]standing{}, map[ticketKey]int{}
 	for _, n := range e.notes {
@@ -96,7 +104,7 @@ func (f *findings) checkNotes(e evidence) {
 			standingBy[key] = append(standingBy[key], n)
 		}
 		if !e.known[key] {
-			f.breaks("%s: ticket %s has a note, and no webhook of it was accepted", n.tenant, n.ticket)
+			f.breaks("%s: ticket %s has a note, and nobody filed it", n.tenant, n.ticket)
 		}
 		for owner, canary := range e.canaries {
 			if owner != n.tenant && strings.Contains(n.html, canary) {
@@ -106,13 +114,20 @@ func (f *findings) checkNotes(e evidence) {
 	}
 	rows := map[ticketKey]row{}
 	for _, r := range e.rows {
-		if r.Event == "ticket_created" && r.Outcome != "skipped" {
+		if r.Event == eventCreated && r.Outcome != "skipped" {
 			rows[ticketKey{r.Tenant, r.Ticket}] = r
 		}
 	}
-	for key, first := range firstAcceptances(e.accepted) {
+	promised := promises(e.accepted)
+	for _, t := range e.filed {
 		f.tickets++
+		key := ticketKey{t.tenant, t.ticket}
 		r, notes := rows[key], standingBy[key]
+		since, accepted := promised[key]
+		if !accepted {
+			since = t.at
+			f.unreported++
+		}
 		switch {
 		case len(notes) > 1:
 			f.duplicates++
@@ -122,9 +137,9 @@ func (f *findings) checkNotes(e evidence) {
 			f.failures[r.Message]++
 		case len(notes) == 0:
 			f.lost++
-			f.breaks("%s: ticket %s was accepted at %s and has no note (row: %q %q %q)", key.tenant, key.ticket, first.Format(time.TimeOnly), r.Status, r.Outcome, r.Message)
+			f.breaks("%s: ticket %s was promised a note at %s and has none (row: %q %q %q)", key.tenant, key.ticket, clock(since), r.Status, r.Outcome, r.Message)
 		default:
-			f.checkNote(key, first, r, notes[0])
+			f.checkNote(key, since, r, notes[0])
 		}
 		if everBy[key] > 1 {
 			f.everDuplicated++
@@ -147,11 +162,11 @@ func (f *findings) checkNote(key ticketKey, first time.Time, r row, n standing) 
 	f.latencyByTenant[key.tenant] = append(f.latencyByTenant[key.tenant], took)
 }
 
-// firstAcceptances are the tickets that were promised a note, with the time of the first promise.
-func firstAcceptances(all []acceptance) map[ticketKey]time.Time {
+// promises are the tickets whose creation was accepted, with the time of the first 202.
+func promises(all []acceptance) map[ticketKey]time.Time {
 	first := map[ticketKey]time.Time{}
 	for _, a := range all {
-		if a.Event != "ticket_created" {
+		if a.Event != eventCreated {
 			continue
 		}
 		key := ticketKey{a.Tenant, a.Ticket}
@@ -185,11 +200,15 @@ func (f *findings) checkAnswers(e evidence) {
 // itself misbehaved, the process that asked died or froze before the answer was stored, or Postgres was away then. Once
 // the answer is stored, nothing excuses another call.
 func (f *findings) checkCalls(e evidence) {
-	runs := map[string]string{} // event to run
-	for _, a := range e.accepted {
-		if a.Event == "ticket_created" {
-			runs[a.Mark] = a.JobID
+	run := map[ticketKey]string{}
+	for _, r := range e.rows {
+		if r.Event == eventCreated && r.Outcome != "skipped" {
+			run[ticketKey{r.Tenant, r.Ticket}] = r.ID
 		}
+	}
+	runs := map[string]string{} // by the word that names the ticket
+	for _, t := range e.filed {
+		runs[t.mark] = run[ticketKey{t.tenant, t.ticket}]
 	}
 	byEvent := map[string][]modelCall{}
 	for _, c := range e.calls {

@@ -26,8 +26,9 @@ func sound() evidence {
 	for _, tenant := range []string{"a", "b"} {
 		run, mark := "run-"+tenant, "event"+tenant
 		e.known[ticketKey{tenant, "1"}] = true
-		e.accepted = append(e.accepted, acceptance{Tenant: tenant, Ticket: "1", Event: "ticket_created", Mark: mark, JobID: run, At: noon})
-		e.rows = append(e.rows, row{Tenant: tenant, ID: run, Ticket: "1", Event: "ticket_created", Status: "completed", Outcome: "note", Reference: "AIA-" + tenant})
+		e.filed = append(e.filed, filed{tenant: tenant, ticket: "1", mark: mark, at: noon})
+		e.accepted = append(e.accepted, acceptance{Tenant: tenant, Ticket: "1", Event: eventCreated, Mark: mark, JobID: run, At: noon})
+		e.rows = append(e.rows, row{Tenant: tenant, ID: run, Ticket: "1", Event: eventCreated, Status: "completed", Outcome: "note", Reference: "AIA-" + tenant})
 		e.notes = append(e.notes, standing{tenant: tenant, ticket: "1", id: "n" + tenant, html: e.canaries[tenant] + " Ref AIA-" + tenant, added: after(3)})
 		e.calls = append(e.calls, modelCall{process: "work-1.1", event: mark, canaries: []string{e.canaries[tenant]}, start: after(1), end: after(2), fault: openai.Good})
 	}
@@ -50,17 +51,20 @@ func TestEachInvariantBreaks(t *testing.T) {
 		forge func(e *evidence)
 		says  string
 	}{
-		"a lost note":         {func(e *evidence) { e.notes = e.notes[1:] }, "has no note"},
-		"a deleted note":      {func(e *evidence) { e.notes[0].deleted = true }, "has no note"},
-		"a silent failure":    {func(e *evidence) { e.notes = e.notes[1:]; e.rows[0].Status = "failed" }, "has no note"},
-		"a second note":       {func(e *evidence) { n := e.notes[0]; n.id = "other"; e.notes = append(e.notes, n) }, "has 2 notes"},
-		"another's note":      {func(e *evidence) { e.notes[0].html = "Ref AIA-b" }, "not that of its run"},
-		"a foreign text":      {func(e *evidence) { e.notes[0].html += " canarybbbbbb" }, "holds a text of b"},
-		"a foreign prompt":    {func(e *evidence) { e.calls[0].canaries = append(e.calls[0].canaries, "canarybbbbbb") }, "texts of 2 tenants"},
-		"a note unasked":      {func(e *evidence) { delete(e.known, ticketKey{"a", "1"}) }, "no webhook of it was accepted"},
-		"an unfinished run":   {func(e *evidence) { e.rows[0].Status = "pending" }, `its run is "pending"`},
-		"a forgotten row":     {func(e *evidence) { e.rows = e.rows[1:] }, "has no row"},
-		"two ids":             {func(e *evidence) { a := e.accepted[0]; a.JobID = "run-b"; e.accepted = append(e.accepted, a) }, "two ids"},
+		"a lost note":       {func(e *evidence) { e.notes = e.notes[1:] }, "promised a note"},
+		"a deleted note":    {func(e *evidence) { e.notes[0].deleted = true }, "promised a note"},
+		"a silent failure":  {func(e *evidence) { e.notes = e.notes[1:]; e.rows[0].Status = "failed" }, "promised a note"},
+		"a second note":     {func(e *evidence) { n := e.notes[0]; n.id = "other"; e.notes = append(e.notes, n) }, "has 2 notes"},
+		"another's note":    {func(e *evidence) { e.notes[0].html = "Ref AIA-b" }, "not that of its run"},
+		"a foreign text":    {func(e *evidence) { e.notes[0].html += " canarybbbbbb" }, "holds a text of b"},
+		"a foreign prompt":  {func(e *evidence) { e.calls[0].canaries = append(e.calls[0].canaries, "canarybbbbbb") }, "texts of 2 tenants"},
+		"a note unasked":    {func(e *evidence) { delete(e.known, ticketKey{"a", "1"}) }, "nobody filed it"},
+		"an unfinished run": {func(e *evidence) { e.rows[0].Status = "pending" }, `its run is "pending"`},
+		"a forgotten row":   {func(e *evidence) { e.rows = e.rows[1:] }, "has no row"},
+		"two ids":           {func(e *evidence) { a := e.accepted[0]; a.JobID = "run-b"; e.accepted = append(e.accepted, a) }, "two ids"},
+		"an unnoticed ticket": {func(e *evidence) {
+			e.filed = append(e.filed, filed{tenant: "a", ticket: "2", at: noon})
+		}, "promised a note"},
 		"a job left":          {func(e *evidence) { e.openJobs = 1 }, "left in the queue"},
 		"no rest":             {func(e *evidence) { e.waited = false }, "did not come to rest"},
 		"a secret in a log":   {func(e *evidence) { e.leaks = []string{"the model's key"} }, "in the logs: the model's key"},

@@ -35,14 +35,17 @@ func (r *rig) settle(ctx context.Context, limit time.Duration) (bool, error) {
 }
 
 // collect gathers the evidence of the scenario that just ended.
-func (r *rig) collect(ctx context.Context, known map[ticketKey]bool, waited bool) (evidence, error) {
+func (r *rig) collect(ctx context.Context, waited bool) (evidence, error) {
 	r.autopsies.Wait()
-	e := evidence{known: known, waited: waited, canaries: map[string]string{}, claims: map[string][]time.Time{}, stored: map[string]time.Time{}, done: r.timeline.take()}
+	e := evidence{known: r.known, waited: waited, canaries: map[string]string{}, claims: map[string][]time.Time{}, stored: map[string]time.Time{}, done: r.timeline.take()}
 	e.accepted, _ = r.sender.take()
 	e.calls = r.model.take()
-	for _, a := range e.accepted {
-		known[ticketKey{a.Tenant, a.Ticket}] = true
+	r.mu.Lock()
+	for _, f := range r.fresh {
+		e.filed = append(e.filed, filed{tenant: f.tenant.id, ticket: f.id, mark: f.mark, at: f.created})
 	}
+	r.fresh = nil
+	r.mu.Unlock()
 	for _, t := range r.tenants {
 		e.canaries[t.id] = t.canary
 		notes, err := t.notes()
@@ -60,15 +63,16 @@ func (r *rig) collect(ctx context.Context, known map[ticketKey]bool, waited bool
 }
 
 func (r *rig) collectRows(ctx context.Context, e *evidence) (err error) {
-	ids := make([]string, len(e.accepted))
-	for i, a := range e.accepted {
-		ids[i] = a.JobID
+	tenants, tickets := make([]string, len(e.filed)), make([]string, len(e.filed))
+	for i, f := range e.filed {
+		tenants[i], tickets[i] = f.tenant, f.ticket
 	}
 	e.rows, err = query[row](ctx, r.pg, `
 		SELECT h.tenant_id AS tenant, h.id::text AS id, h.ticket_id AS ticket, h.event, h.status, h.outcome, h.reference,
 		       coalesce(h.error_message, '') AS message,
 		       (SELECT count(*) FROM model_calls c WHERE c.tenant_id = h.tenant_id AND c.enhancement_id = h.id) AS calls
-		FROM enhancement_history h WHERE h.id = ANY($1::uuid[])`, ids)
+		FROM enhancement_history h
+		JOIN unnest($1::text[], $2::text[]) f(tenant, ticket) ON h.tenant_id = f.tenant AND h.ticket_id = f.ticket`, tenants, tickets)
 	if err != nil {
 		return fmt.Errorf("read rows: %w", err)
 	}

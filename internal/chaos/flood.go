@@ -17,6 +17,8 @@ func flood(ctx context.Context, r *rig) (map[string]string, error) {
 			return nil, err
 		}
 	}
+	r.model.setSteady(true)
+	defer r.model.setSteady(false)
 	dice := r.opts.dice("flood")
 	loud, quiet := r.tenants[0], r.tenants[1]
 	const probes, every = 120, 3.0
@@ -24,13 +26,9 @@ func flood(ctx context.Context, r *rig) (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	var flooding []delivery
-	for range r.opts.flood {
-		d, err := r.newDelivery(loud, dice)
-		if err != nil {
-			return nil, err
-		}
-		flooding = append(flooding, d)
+	flooding := make([]delivery, r.opts.flood)
+	for i := range flooding {
+		flooding[i] = delivery{filing: r.newFiling(loud, dice), event: eventCreated}
 	}
 	r.say("flood: %d tickets of %s", len(flooding), loud.id)
 	ended := make(chan struct{})
@@ -67,21 +65,17 @@ func flood(ctx context.Context, r *rig) (map[string]string, error) {
 
 // probe files tickets of one tenant at a steady pace and measures from the 202 to the note.
 func (r *rig) probe(ctx context.Context, t *tenant, dice *rand.Rand, n int, perSecond float64) ([]time.Duration, error) {
-	var mine []delivery
-	for range n {
-		d, err := r.newDelivery(t, dice)
-		if err != nil {
-			return nil, err
-		}
-		mine = append(mine, d)
+	mine := make([]delivery, n)
+	for i := range mine {
+		mine[i] = delivery{filing: r.newFiling(t, dice), event: eventCreated}
 	}
 	r.sender.run(ctx, mine, perSecond)
 	noted := map[string]time.Time{}
 	err := waitFor(ctx, 5*time.Minute, "notes of "+t.id, func() bool {
 		for _, d := range mine {
-			if noted[d.ticket].IsZero() {
-				if notes := t.desk.Notes(d.ticket); len(notes) > 0 {
-					noted[d.ticket] = notes[0].Added
+			if noted[d.id].IsZero() {
+				if notes := t.desk.Notes(d.id); len(notes) > 0 {
+					noted[d.id] = notes[0].Added
 				}
 			}
 		}

@@ -19,11 +19,8 @@ import (
 
 // delivery is one webhook to be sent until it is accepted.
 type delivery struct {
-	tenant *tenant
-	ticket string
-	event  string // ticket_created unless the scenario wants others
-	mark   string // the word that names the ticket
-	body   []byte
+	*filing
+	event string
 }
 
 // acceptance is an answer with 202: from here on the product must not lose the delivery.
@@ -95,9 +92,18 @@ func (s *sender) pick() (target *slot, jitter time.Duration) {
 func (s *sender) deliver(ctx context.Context, d delivery) {
 	ctx, cancel := context.WithTimeout(ctx, giveUp)
 	defer cancel()
+	err := d.file()
+	var body []byte
+	if err == nil {
+		body, err = d.webhook(d.event)
+	}
+	if err != nil {
+		d.rig.timeline.problem(fmt.Sprintf("a ticket could not be filed: %v", err))
+		return
+	}
 	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
 		target, jitter := s.pick()
-		if s.try(ctx, target, d) {
+		if s.try(ctx, target, d, body) {
 			return
 		}
 		s.refused.Add(1)
@@ -109,13 +115,13 @@ func (s *sender) deliver(ctx context.Context, d delivery) {
 	}
 }
 
-func (s *sender) try(ctx context.Context, target *slot, d delivery) bool {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+target.addr+"/webhook/servicedesk", bytes.NewReader(d.body))
+func (s *sender) try(ctx context.Context, target *slot, d delivery, body []byte) bool {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+target.addr+"/webhook/servicedesk", bytes.NewReader(body))
 	if err != nil {
 		return false
 	}
 	mac := hmac.New(sha256.New, []byte(d.tenant.secret))
-	mac.Write(d.body)
+	mac.Write(body)
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("X-ServiceDesk-Signature", hex.EncodeToString(mac.Sum(nil)))
 	start := time.Now()
@@ -124,7 +130,7 @@ func (s *sender) try(ctx context.Context, target *slot, d delivery) bool {
 		return false
 	}
 	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
+	said, err := io.ReadAll(resp.Body)
 	took := time.Since(start)
 	if err != nil || resp.StatusCode != http.StatusAccepted {
 		return false
@@ -133,11 +139,11 @@ func (s *sender) try(ctx context.Context, target *slot, d delivery) bool {
 		JobID     string `json:"job_id"`
 		Duplicate bool   `json:"duplicate"`
 	}
-	if json.Unmarshal(body, &answer) != nil {
+	if json.Unmarshal(said, &answer) != nil {
 		return false
 	}
 	s.keep(acceptance{
-		Tenant: d.tenant.id, Ticket: d.ticket, Event: d.event, Mark: d.mark,
+		Tenant: d.tenant.id, Ticket: d.id, Event: d.event, Mark: d.mark,
 		JobID: answer.JobID, Duplicate: answer.Duplicate, At: time.Now(),
 	}, took)
 	return true

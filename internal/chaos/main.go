@@ -60,11 +60,10 @@ func playAll(ctx context.Context, o options, out io.Writer) (results []result, e
 	if err != nil {
 		return nil, err
 	}
-	known := map[ticketKey]bool{}
 	for _, name := range o.scenarios {
 		i := slices.IndexFunc(scenarios, func(s scenario) bool { return s.name == name })
 		var res result
-		if res, err = r.play(ctx, scenarios[i], known); err != nil {
+		if res, err = r.play(ctx, scenarios[i]); err != nil {
 			break
 		}
 		results = append(results, res)

@@ -50,6 +50,7 @@ type model struct {
 	http   *httptest.Server
 	link   *link
 	median time.Duration
+	steady bool // every answer takes the median
 
 	mu     sync.Mutex
 	rng    *rand.Rand
@@ -74,6 +75,13 @@ func (m *model) url(process string) string {
 	return fmt.Sprintf("http://%s/%s/v1", m.link.addr(), process)
 }
 
+// setSteady takes the chance out of the model's times, so that two measurements can be compared.
+func (m *model) setSteady(steady bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.steady = steady
+}
+
 // setFaults makes a share of the calls misbehave, by one of mix.
 func (m *model) setFaults(rate float64, mix ...openai.Behaviour) {
 	m.mu.Lock()
@@ -83,6 +91,9 @@ func (m *model) setFaults(rate float64, mix ...openai.Behaviour) {
 
 // latency is log-normal: p95 is about two and a half times the median.
 func (m *model) latency() time.Duration {
+	if m.steady {
+		return m.median
+	}
 	return time.Duration(float64(m.median) * math.Exp(m.rng.NormFloat64()*0.55))
 }
 

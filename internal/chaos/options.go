@@ -113,9 +113,19 @@ func (o options) environment() []string {
 		env = append(env, strings.Fields(`AI_AGENTS_WORKER_HEARTBEAT=1s AI_AGENTS_NOTIFIER_POST_TIMEOUT=4s
 			AI_AGENTS_NOTIFIER_SERVER_SLACK=4s AI_AGENTS_NOTIFIER_LIST_DELAY=1s AI_AGENTS_NOTIFIER_PROBE_INTERVAL=3s
 			AI_AGENTS_NOTIFIER_BREAKER_PAUSE=3s AI_AGENTS_OPENAI_TIMEOUT=5s AI_AGENTS_OPENAI_RETRY_DELAY=1s
-			AI_AGENTS_ENHANCEMENT_ORPHAN_AFTER=5s AI_AGENTS_WORKER_SOFT_STOP=20s`)...)
+			AI_AGENTS_ENHANCEMENT_ORPHAN_AFTER=5s AI_AGENTS_WORKER_SOFT_STOP=20s
+			AI_AGENTS_FEED_RECONCILE_INTERVAL=15s AI_AGENTS_FEED_RECONCILE_GRACE=20s`)...)
 	}
 	return env
+}
+
+// reconcilePatience is how long a ticket without a webhook may wait for its note: the product's grace and two of its
+// intervals, and the note itself.
+func (o options) reconcilePatience() time.Duration {
+	if o.quick {
+		return 2 * time.Minute
+	}
+	return 8 * time.Minute
 }
 
 // quietTime is how long the product waits before it looks whether an ambiguous note arrived.

@@ -39,7 +39,11 @@ type rig struct {
 	timeline timeline
 	keys     string
 	modelKey string
-	tickets  int // made so far, over all tenants
+	tickets  int // drafted so far, over all tenants
+
+	mu    sync.Mutex
+	known map[ticketKey]bool // tickets filed so far
+	fresh []*filing          // those of this scenario
 
 	supervisors sync.WaitGroup
 	autopsies   sync.WaitGroup
@@ -52,7 +56,7 @@ func (r *rig) say(format string, args ...any) {
 
 // assemble builds the binary, starts everything and waits until every process is ready.
 func assemble(ctx context.Context, o options, out io.Writer) (r *rig, err error) {
-	r = &rig{opts: o, out: out, modelKey: "sk-chaos-" + word("", int(o.seed%1e9), 30)}
+	r = &rig{opts: o, out: out, known: map[ticketKey]bool{}, modelKey: "sk-chaos-" + word("", int(o.seed%1e9), 30)}
 	r.keys = "k1:" + "Y2hhb3MtY2hhb3MtY2hhb3MtY2hhb3MtY2hhb3MtMDE="
 	if r.dir, err = embedded.TempDir(fmt.Sprintf("aiagents-chaos-%d", os.Getpid())); err != nil {
 		return nil, fmt.Errorf("make folder: %w", err)
@@ -211,6 +215,14 @@ func (r *rig) startProcesses(ctx context.Context) error {
 		return err
 	}
 	return r.allReady(ctx, time.Minute)
+}
+
+// filed remembers a ticket that is on its desk now.
+func (r *rig) filed(f *filing) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.known[ticketKey{f.tenant.id, f.id}] = true
+	r.fresh = append(r.fresh, f)
 }
 
 func (r *rig) slots() []*slot { return append(append([]*slot(nil), r.serve...), r.work...) }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -17,7 +16,7 @@ type scenario struct {
 	name, about string
 	faults      func(o options, over time.Duration) []fault
 	// load makes the deliveries; nil is the usual one.
-	load func(r *rig, dice *rand.Rand) ([]delivery, error)
+	load func(r *rig, dice *rand.Rand) []delivery
 	// custom runs a scenario of its own shape instead of load and faults.
 	custom func(ctx context.Context, r *rig) (map[string]string, error)
 	// alone keeps a scenario out of "all": it is long, or needs a rig of its own.
@@ -51,6 +50,7 @@ var scenarios = []scenario{
 	{name: "desk_unauthorized", about: "one desk refuses the key for 10 s, then takes it again", faults: only(refuseKey(2*time.Second, 10*time.Second))},
 	{name: "duplicates", about: "each webhook one to five times at once, with other events of the ticket before it", load: duplicated,
 		faults: func(options, time.Duration) []fault { return nil }},
+	{name: "lost_webhooks", about: "tickets are filed and no webhook is ever sent: reconciliation has to find them", custom: loseWebhooks},
 	{name: "freeze", about: "SIGSTOP of a worker until others took its jobs, then SIGCONT", faults: func(_ options, over time.Duration) []fault {
 		return []fault{freezeWorkers(2, over)}
 	}},
@@ -90,23 +90,11 @@ func chosen(names string) ([]string, error) {
 
 // duplicated sends every delivery one to five times, shuffled over a short stretch, and other events of a ticket before
 // its creation is reported.
-func duplicated(r *rig, dice *rand.Rand) ([]delivery, error) {
-	fresh, err := r.deliveries(r.opts.webhooks, dice)
-	if err != nil {
-		return nil, err
-	}
+func duplicated(r *rig, dice *rand.Rand) []delivery {
 	var all []delivery
-	for _, d := range fresh {
+	for _, d := range r.deliveries(r.opts.webhooks, dice) {
 		if dice.IntN(5) == 0 {
-			other := d
-			other.event = "ticket_updated"
-			if other.body, err = json.Marshal(map[string]any{
-				"event": other.event, "ticket_id": d.ticket, "tenant_id": d.tenant.id,
-				"created_at": time.Now().UTC().Format(time.RFC3339Nano),
-			}); err != nil {
-				return nil, fmt.Errorf("encode webhook: %w", err)
-			}
-			all = append(all, other)
+			all = append(all, delivery{filing: d.filing, event: eventUpdated})
 		}
 		copies := 1
 		if dice.IntN(2) == 0 {
@@ -121,11 +109,11 @@ func duplicated(r *rig, dice *rand.Rand) ([]delivery, error) {
 		part := all[from:min(from+stretch, len(all))]
 		dice.Shuffle(len(part), func(i, j int) { part[i], part[j] = part[j], part[i] })
 	}
-	return all, nil
+	return all
 }
 
 // play runs one scenario and judges it.
-func (r *rig) play(ctx context.Context, s scenario, known map[ticketKey]bool) (result, error) {
+func (r *rig) play(ctx context.Context, s scenario) (result, error) {
 	r.say("%s: %s", s.name, s.about)
 	begin := time.Now()
 	out := result{scenario: s}
@@ -145,7 +133,7 @@ func (r *rig) play(ctx context.Context, s scenario, known map[ticketKey]bool) (r
 	if err != nil {
 		return out, err
 	}
-	e, err := r.collect(ctx, known, waited)
+	e, err := r.collect(ctx, waited)
 	if err != nil {
 		return out, fmt.Errorf("%s: %w", s.name, err)
 	}
@@ -160,17 +148,30 @@ func (r *rig) play(ctx context.Context, s scenario, known map[ticketKey]bool) (r
 	return out, nil
 }
 
+// loseWebhooks files tickets of which nobody tells the product, and waits until all have their notes.
+func loseWebhooks(ctx context.Context, r *rig) (map[string]string, error) {
+	lost := r.deliveries(min(r.opts.webhooks, 40), r.opts.dice("lost_webhooks"))
+	for _, d := range lost {
+		if err := d.file(); err != nil {
+			return nil, err
+		}
+	}
+	noted := func() bool {
+		return !slices.ContainsFunc(lost, func(d delivery) bool { return len(d.tenant.desk.Notes(d.id)) == 0 })
+	}
+	// The verdict is the checker's: what has no note by then is lost.
+	_ = waitFor(ctx, r.opts.reconcilePatience(), "notes of unreported tickets", noted)
+	return nil, ctx.Err()
+}
+
 // loadUnderFaults sends the load while the faults strike. The faults end with the load.
 func (r *rig) loadUnderFaults(ctx context.Context, s scenario, out *result) error {
 	dice := r.opts.dice(s.name)
 	load := s.load
 	if load == nil {
-		load = func(r *rig, dice *rand.Rand) ([]delivery, error) { return r.deliveries(r.opts.webhooks, dice) }
+		load = func(r *rig, dice *rand.Rand) []delivery { return r.deliveries(r.opts.webhooks, dice) }
 	}
-	deliveries, err := load(r, dice)
-	if err != nil {
-		return err
-	}
+	deliveries := load(r, dice)
 	out.sent = len(deliveries)
 	over := time.Duration(float64(len(deliveries)) / r.opts.rate * float64(time.Second))
 	sending, sent := context.WithCancel(ctx)

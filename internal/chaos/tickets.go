@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"sync"
 	"time"
 
 	"aiagents/internal/simulator/servicedesk"
@@ -38,44 +39,70 @@ func pastTickets(t *tenant) []byte {
 	return out.Bytes()
 }
 
-// newDelivery files a ticket on the tenant's desk and makes the webhook that reports it. One in ten is thin, as
-// ServiceDesk Plus can send it, so that the worker has to fetch the rest.
-func (r *rig) newDelivery(t *tenant, rng *rand.Rand) (delivery, error) {
-	r.tickets++
-	mark := word("event", r.tickets, 8)
-	topic := topics[rng.IntN(len(topics))]
-	priority := []string{"Low", "Medium", "Medium", "High"}[rng.IntN(4)]
-	id, err := t.desk.AddTicket(servicedesk.Ticket{
-		Subject: topic.subject + " " + mark, Description: topic.description + " " + t.canary, Priority: priority,
-		Requester: servicedesk.Person{Name: "Requester"},
-	})
-	if err != nil {
-		return delivery{}, fmt.Errorf("file ticket: %w", err)
-	}
-	payload := map[string]any{
-		"event": "ticket_created", "ticket_id": id.ID, "tenant_id": t.id, "priority": priority,
-		"created_at": time.Now().UTC().Format(time.RFC3339Nano),
-	}
-	if rng.IntN(10) > 0 {
-		payload["subject"] = topic.subject + " " + mark
-		payload["description"] = topic.description + " " + t.canary
-	}
-	body, err := json.Marshal(payload)
-	if err != nil {
-		return delivery{}, fmt.Errorf("encode webhook: %w", err)
-	}
-	return delivery{tenant: t, ticket: id.ID, event: "ticket_created", mark: mark, body: body}, nil
+// filing is a ticket that is put on its tenant's desk when the first webhook of it is about to be sent, as on a real desk:
+// a ticket that lies there for long without its webhook is found by the product's reconciliation.
+type filing struct {
+	rig     *rig
+	tenant  *tenant
+	draft   servicedesk.Ticket
+	thin    bool
+	mark    string // the word that names the ticket
+	once    sync.Once
+	id      string
+	created time.Time
+	err     error
 }
 
-// deliveries are n new tickets over all tenants.
-func (r *rig) deliveries(n int, rng *rand.Rand) ([]delivery, error) {
-	out := make([]delivery, 0, n)
-	for range n {
-		d, err := r.newDelivery(r.tenants[rng.IntN(len(r.tenants))], rng)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, d)
+// newFiling drafts a ticket. One webhook in ten is thin, as ServiceDesk Plus can send it, so that the worker has to fetch
+// the rest.
+func (r *rig) newFiling(t *tenant, dice *rand.Rand) *filing {
+	r.tickets++
+	f := &filing{rig: r, tenant: t, mark: word("event", r.tickets, 8), thin: dice.IntN(10) == 0}
+	topic := topics[dice.IntN(len(topics))]
+	f.draft = servicedesk.Ticket{
+		Subject: topic.subject + " " + f.mark, Description: topic.description + " " + t.canary,
+		Priority: []string{"Low", "Medium", "Medium", "High"}[dice.IntN(4)], Requester: servicedesk.Person{Name: "Requester"},
 	}
-	return out, nil
+	return f
+}
+
+// file puts the ticket on the desk, once.
+func (f *filing) file() error {
+	f.once.Do(func() {
+		ticket, err := f.tenant.desk.AddTicket(f.draft)
+		if err != nil {
+			f.err = fmt.Errorf("file ticket: %w", err)
+			return
+		}
+		f.id, f.created = ticket.ID, time.Now().UTC()
+		f.rig.filed(f)
+	})
+	return f.err
+}
+
+// webhook is the body that reports an event of the ticket; the same event always gives the same bytes.
+func (f *filing) webhook(event string) ([]byte, error) {
+	payload := map[string]any{
+		"event": event, "ticket_id": f.id, "tenant_id": f.tenant.id, "priority": f.draft.Priority,
+		"created_at": f.created.Format(time.RFC3339Nano),
+	}
+	if !f.thin && event == eventCreated {
+		payload["subject"], payload["description"] = f.draft.Subject, f.draft.Description
+	}
+	return json.Marshal(payload)
+}
+
+// The events that are sent.
+const (
+	eventCreated = "ticket_created"
+	eventUpdated = "ticket_updated" // recorded and skipped
+)
+
+// deliveries are the webhooks of n new tickets over all tenants.
+func (r *rig) deliveries(n int, dice *rand.Rand) []delivery {
+	out := make([]delivery, n)
+	for i := range out {
+		out[i] = delivery{filing: r.newFiling(r.tenants[dice.IntN(len(r.tenants))], dice), event: eventCreated}
+	}
+	return out
 }

@@ -598,8 +598,8 @@ func TestATenantWithABacklogWaitsBehindTheOthers(t *testing.T) {
 		require.Equal(t, 2, priority(send("acme", fmt.Sprint(i), "")))
 	}
 	require.Equal(t, priorityFlood, priority(send("acme", "late", "")))
-	require.Equal(t, priorityLow, priority(send("acme", "urgent", "Critical")), "urgent tickets go first within the flood")
-	require.Equal(t, priorityNormal, priority(send("other", "1", "")), "another tenant does not feel it")
+	require.Equal(t, priorityFloodUrgent, priority(send("acme", "urgent", "Critical")), "urgent tickets go first within the flood")
+	require.Equal(t, priorityNormal, priority(send("other", "1", "Low")), "another tenant does not feel it, whatever its ticket says")
 }
 
 func TestDelaysAndPriorities(t *testing.T) {
@@ -607,7 +607,7 @@ func TestDelaysAndPriorities(t *testing.T) {
 	require.Equal(t, []time.Duration{2 * time.Second, 4 * time.Second, 8 * time.Second, 16 * time.Second},
 		[]time.Duration{retryDelay(1), retryDelay(2), retryDelay(3), retryDelay(4)})
 	require.Equal(t, 5*time.Minute, retryDelay(1000))
-	for text, want := range map[string]int{"": 2, "High": 1, "critical": 1, "P1": 1, "medium": 2, "Low": 3, "whatever": 2} {
+	for text, want := range map[string]int{"": 2, "High": 1, "critical": 1, "P1": 1, "medium": 2, "Low": 2, "whatever": 2} {
 		require.Equal(t, want, priorityOf(text), text)
 	}
 }

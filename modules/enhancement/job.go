@@ -30,12 +30,12 @@ type LearnArgs struct {
 // Kind names the job in the queue.
 func (LearnArgs) Kind() string { return "learn_resolution" }
 
-// The priorities of River, 1 first.
+// The priorities of River, 1 first. Those of a flood come behind everybody else's, whatever they say.
 const (
-	priorityHigh   = 1
-	priorityNormal = 2
-	priorityLow    = 3
-	priorityFlood  = 4
+	priorityHigh        = 1
+	priorityNormal      = 2
+	priorityFloodUrgent = 3
+	priorityFlood       = 4
 )
 
 // Register adds the module's workers.

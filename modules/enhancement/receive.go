@@ -102,7 +102,7 @@ func fair(priority int, flooded bool) int {
 	case !flooded:
 		return priority
 	case priority == priorityHigh:
-		return priorityLow
+		return priorityFloodUrgent
 	}
 	return priorityFlood
 }
@@ -120,16 +120,12 @@ func (m *Module) enqueueTx(ctx context.Context, tx pgx.Tx, id runID, args river.
 }
 
 // priorityOf lets urgent tickets of a tenant go first. The words are those of ServiceDesk Plus and of the original
-// webhook; an unknown word is normal.
+// webhook; an unknown word is normal, and so is low: a ticket that says of itself that it can wait must not wait with
+// somebody else's flood.
 func priorityOf(priority string) int {
 	p := strings.ToLower(strings.TrimSpace(priority))
-	switch {
-	case p == "":
-		return priorityNormal
-	case strings.Contains(p, "critical") || strings.Contains(p, "urgent") || strings.Contains(p, "high") || p == "p1" || p == "1":
+	if strings.Contains(p, "critical") || strings.Contains(p, "urgent") || strings.Contains(p, "high") || p == "p1" || p == "1" {
 		return priorityHigh
-	case strings.Contains(p, "low") || p == "p4" || p == "p5" || p == "4" || p == "5":
-		return priorityLow
 	}
 	return priorityNormal
 }

@@ -41,8 +41,10 @@ type claimed struct {
 	CreatedAt       time.Time
 }
 
-// floodThreshold is how many pending enhancements make a tenant's further ones wait behind those of other tenants.
-const floodThreshold = 20
+// floodThreshold is how many pending enhancements make a tenant's further ones wait behind those of other tenants. It lies
+// above what a busy tenant has under way while all is well (five tickets a second with a model that takes ten), so that
+// a slow minute does not send it to the end.
+const floodThreshold = 50
 
 // floodedTx reports whether the tenant has a backlog. It reads no more entries of the index than it has to.
 func floodedTx(ctx context.Context, tx pgx.Tx, tenantID string) (bool, error) {

@@ -170,7 +170,7 @@ func (s *Store) SearchArticles(ctx context.Context, tenantID string, q Query) ([
 	title, self := trigrams(q.Subject), find.self()
 	for i, c := range candidates {
 		f := features{
-			Relevance: score(find.terms, decode(c.Terms), find.average) / self,
+			Relevance: score(find.terms, decode(c.Terms), find.average) / self * find.known,
 			Wording:   likeness(title, trigrams(c.Title+" "+c.Heading)),
 		}
 		candidates[i].rank, candidates[i].relevance = f.rank(), f.Relevance

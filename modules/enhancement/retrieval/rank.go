@@ -61,23 +61,28 @@ type weightedTerm struct {
 	weight float64
 }
 
-// weigh gives the strongest terms of a query, sorted by term. Terms that no document has say nothing and are left out.
-func weigh(query vector, c corpus, frequency map[term]int) []weightedTerm {
-	terms := make([]weightedTerm, 0, len(query))
+// weigh gives the strongest terms of a query, sorted by term. Terms that no document has find nothing and are left out; how
+// much of the query is left is the share that the history knows.
+func weigh(query vector, c corpus, frequency frequencies) (terms []weightedTerm, known float64) {
+	terms = make([]weightedTerm, 0, len(query))
+	all := 0.0
 	for _, e := range query {
 		df := frequency[e.term]
 		qtf := queryTitleWeight*float64(e.title) + float64(e.body)
+		weight := c.idf(df) * qtf * (k3 + 1) / (qtf + k3)
+		all += weight
 		if df == 0 || qtf == 0 {
 			continue
 		}
-		terms = append(terms, weightedTerm{e.term, c.idf(df) * qtf * (k3 + 1) / (qtf + k3)})
+		known += weight
+		terms = append(terms, weightedTerm{e.term, weight})
 	}
 	slices.SortFunc(terms, func(a, b weightedTerm) int {
 		return cmp.Or(cmp.Compare(b.weight, a.weight), cmp.Compare(a.term, b.term))
 	})
 	terms = terms[:min(len(terms), queryTerms)]
 	slices.SortFunc(terms, func(a, b weightedTerm) int { return cmp.Compare(a.term, b.term) })
-	return terms
+	return terms, known / max(all, math.SmallestNonzeroFloat64)
 }
 
 // score is BM25 of a document for a query.
@@ -99,7 +104,7 @@ func score(terms []weightedTerm, document vector, average float64) float64 {
 
 // The second step orders the best candidates of the first by what BM25 does not see.
 const (
-	relevanceWeight = 15.0 // BM25 as a share of what the query would score against itself
+	relevanceWeight = 15.0 // BM25 as a share of what the query would score against itself, unknown words included
 	wordingWeight   = 4.0  // likeness of the titles in letters: forgives typing errors, inflections and compounds
 	nearnessWeight  = 0.5  // closeness in time, by ticket number: the same cause comes in bursts
 )

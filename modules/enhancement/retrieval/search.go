@@ -14,8 +14,22 @@ type search struct {
 	pool    pool
 	query   vector
 	tags    []term // a document must have all of them
+	own     string // the ticket that asks: when the history has it, it does not count in the statistics
 	terms   []weightedTerm
+	known   float64 // share of the query's weight that lies on terms the history has
 	average float64
+}
+
+// frequencies says how many documents have each term of a query.
+type frequencies map[term]int
+
+// count adds a document, or takes one out with by = -1.
+func (f frequencies) count(document vector, by int) {
+	for _, e := range document {
+		if n, ok := f[e.term]; ok {
+			f[e.term] = max(0, n+by)
+		}
+	}
 }
 
 // candidates runs the first step: approximate BM25 from the segments, and the unfolded documents exactly.
@@ -29,14 +43,16 @@ func (q *search) candidates(ctx context.Context, tx pgx.Tx, tenantID string) ([]
 		return nil, 0, err
 	}
 	for _, d := range fresh {
-		for _, e := range d.vector {
-			if _, ok := frequency[e.term]; ok {
-				frequency[e.term]++
-			}
-		}
+		frequency.count(d.vector, 1)
 	}
+	own, err := readOwn(ctx, tx, tenantID, q)
+	if err != nil {
+		return nil, 0, err
+	}
+	frequency.count(own, -1)
 	all := folded.plus(fresh)
-	q.terms, q.average = weigh(q.query, all, frequency), all.averageLength()
+	q.terms, q.known = weigh(q.query, all, frequency)
+	q.average = all.averageLength()
 	if len(q.terms) == 0 {
 		return nil, len(fresh), nil
 	}

@@ -24,7 +24,7 @@ func TestSegmentScoresLikeTheVectors(t *testing.T) {
 	documents[699].vector = analyse("", "rare")
 	total := corpus{}.plus(documents)
 	s := buildSegment(documents, total.averageLength())
-	terms := weigh(analyse("", "common w1 w2 w3 rare"), total, map[term]int{
+	terms, _ := weigh(analyse("", "common w1 w2 w3 rare"), total, map[term]int{
 		hash("common"): 699, hash("w1"): 50, hash("w2"): 60, hash("w3"): 70, hash("rare"): 1,
 	})
 	scores := make([]float32, len(documents))

@@ -88,7 +88,7 @@ func describe(ranked []Ranked, rows map[int64]ticketRow, excerpts *excerpter) []
 // Rank orders past tickets by how likely they have the same cause as the query, without a floor. It is the search itself;
 // SearchSimilar only leaves out and fills in.
 func (s *Store) Rank(ctx context.Context, tenantID string, q Query) ([]Ranked, error) {
-	find := search{pool: ticketPool, query: analyse(q.Subject, plainText(q.Description))}
+	find := search{pool: ticketPool, query: analyse(q.Subject, plainText(q.Description)), own: q.ExcludeTicketID}
 	if !q.AnyResolution {
 		find.tags = append(find.tags, tagTerm(tagSolved))
 	}
@@ -141,7 +141,7 @@ func rerank(find *search, q Query, candidates []candidateRow) []Ranked {
 	near := nearness(own, numbers)
 	ranked := make([]Ranked, 0, len(candidates))
 	for i, c := range candidates {
-		relevance := score(find.terms, decode(c.Terms), find.average) / self
+		relevance := score(find.terms, decode(c.Terms), find.average) / self * find.known
 		if relevance == 0 {
 			continue // only its older text shared a word
 		}

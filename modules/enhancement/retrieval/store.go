@@ -2,6 +2,7 @@ package retrieval
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
@@ -77,8 +78,8 @@ const (
 
 // readStatistics reads the unfolded documents, the size of the rest, and how many documents have each term of the query.
 // Terms that only unfolded documents have come with 0.
-func readStatistics(ctx context.Context, tx pgx.Tx, tenantID string, p pool, query vector) ([]indexed, corpus, map[term]int, error) {
-	frequency := make(map[term]int, len(query))
+func readStatistics(ctx context.Context, tx pgx.Tx, tenantID string, p pool, query vector) ([]indexed, corpus, frequencies, error) {
+	frequency := make(frequencies, len(query))
 	terms := make([]int64, len(query))
 	for i, e := range query {
 		frequency[e.term], terms[i] = 0, int64(e.term)
@@ -110,6 +111,26 @@ func readStatistics(ctx context.Context, tx pgx.Tx, tenantID string, p pool, que
 		return nil, corpus{}, nil, fmt.Errorf("read statistics of %ss: %w", p, err)
 	}
 	return fresh, folded, frequency, nil
+}
+
+// readOwn reads the terms under which the asking ticket itself is in the history, and nothing where it is not.
+func readOwn(ctx context.Context, tx pgx.Tx, tenantID string, q *search) (vector, error) {
+	if q.pool != ticketPool || q.own == "" {
+		return nil, nil
+	}
+	var terms []byte
+	err := tx.QueryRow(ctx, `
+		SELECT d.terms
+		FROM ticket_history h
+		JOIN search_documents d ON d.tenant_id = h.tenant_id AND d.pool = $3 AND d.document_id = h.id
+		WHERE h.tenant_id = $1 AND h.ticket_id = $2`, tenantID, q.own, ticketPool).Scan(&terms)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the asking ticket: %w", err)
+	}
+	return decode(terms), nil
 }
 
 // eachSegment reads the postings of the given terms, segment by segment, in one statement and so from one snapshot.
