@@ -104,8 +104,6 @@ func (o options) environment() []string {
 	env := []string{
 		"AI_AGENTS_ENVIRONMENT=development", // the only one that may talk to loopback
 		"AI_AGENTS_LOG_LEVEL=info",
-		"AI_AGENTS_DATABASE_MIN_CONNS=2",
-		"AI_AGENTS_DATABASE_MAX_CONNS=14",
 		"AI_AGENTS_NOTIFIER_REQUESTS_PER_SECOND=200",
 		"AI_AGENTS_HTTP_SHUTDOWN_DELAY=500ms",
 	}
