@@ -12,6 +12,7 @@ import (
 
 	"aiagents/internal/fault"
 	"aiagents/modules/enhancement"
+	"aiagents/modules/enhancement/docsearch"
 	"aiagents/modules/enhancement/evidence"
 	"aiagents/modules/enhancement/monitoring"
 	"aiagents/modules/enhancement/retrieval"
@@ -235,10 +236,7 @@ func (a monitors) Observe(ctx context.Context, tenantID string, hosts []evidence
 	if err != nil {
 		return nil, err
 	}
-	providers, err := monitoring.Open(t.Preferences.Monitoring, func(name string) (string, error) {
-		value, err := a.tenants.Secret(ctx, tenantID, name)
-		return value.Reveal(), err
-	}, a.client)
+	providers, err := monitoring.Open(t.Preferences.Monitoring, secretsOf(ctx, a.tenants, tenantID), a.client)
 	if err != nil {
 		return nil, err
 	}
@@ -246,4 +244,34 @@ func (a monitors) Observe(ctx context.Context, tenantID string, hosts []evidence
 		return nil, enhancement.ErrNotConfigured
 	}
 	return monitoring.Gather(ctx, providers, monitoring.Request{Hosts: hosts, At: at})
+}
+
+// documents: enhancement searches a tenant's documentation systems through the guarded client.
+type documents struct {
+	tenants  *tenant.Module
+	client   *http.Client
+	searcher *docsearch.Searcher
+}
+
+func (a documents) Documents(ctx context.Context, tenantID string, t evidence.Ticket) ([]evidence.Article, error) {
+	owner, err := a.tenants.Get(ctx, tenantID)
+	if err != nil {
+		return nil, err
+	}
+	providers, err := docsearch.Open(owner.Preferences.Documentation, secretsOf(ctx, a.tenants, tenantID), a.client)
+	if err != nil {
+		return nil, err
+	}
+	if len(providers) == 0 {
+		return nil, enhancement.ErrNotConfigured
+	}
+	return a.searcher.Search(ctx, tenantID, providers, t)
+}
+
+// secretsOf finds the secrets to which a tenant's preferences refer by name.
+func secretsOf(ctx context.Context, tenants *tenant.Module, tenantID string) func(name string) (string, error) {
+	return func(name string) (string, error) {
+		value, err := tenants.Secret(ctx, tenantID, name)
+		return value.Reveal(), err
+	}
 }

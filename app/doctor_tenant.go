@@ -141,7 +141,7 @@ func deskStep(t tenant.Tenant, err error) string {
 	case strings.Contains(networkCause(err), "certificate"):
 		return "put the desk's own authority into AI_AGENTS_EGRESS_CA_FILE, or renew the desk's certificate"
 	}
-	return "see that the desk runs and can be reached from here; docs/runbooks/desk-errors.md"
+	return "see that the desk runs, can be reached from here, and has this URL and portal; docs/runbooks/desk-errors.md"
 }
 
 // editionHint compares the edition with the address: the cloud's are known.

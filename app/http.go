@@ -110,6 +110,7 @@ func recoverPanic(next echo.HandlerFunc) echo.HandlerFunc {
 
 // defaultCodes are the codes of kinds that carry none of their own.
 func statusOf(kind fault.Kind) (status int, code string) {
+	//exhaustive:enforce
 	switch kind {
 	case fault.Invalid:
 		return http.StatusBadRequest, "INVALID_REQUEST"

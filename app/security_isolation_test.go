@@ -35,6 +35,12 @@ var sameTicket = servicedesk.Ticket{
 	Requester:   servicedesk.Person{Name: "Kim"},
 }
 
+// ordinary is what else happens at both customers, so that words have a weight.
+var ordinary = []string{
+	"Outlook asks for a password again", "Monitor stays black", "VPN drops every hour", "Mouse wheel is stuck", "Shared mailbox is missing",
+	"Disk is nearly full", "Teams has no sound", "Printer jams on tray two", "Laptop is slow after an update", "Badge does not open the door",
+}
+
 // importPast feeds one customer's past through the commands that an operator uses.
 func importPast(t *testing.T, h *harness, tenantID string, c canaries) {
 	t.Helper()
@@ -42,6 +48,9 @@ func importPast(t *testing.T, h *harness, tenantID string, c canaries) {
 	for i := range 4 {
 		csv += fmt.Sprintf("%d,Backup of %s fails with error 0x8007045d,Nightly backup of %s to the tape library fails with error 0x8007045d,"+
 			"Replaced the %s cable of the tape library and ran the backup again; error 0x8007045d is gone.,2026-10-0%dT08:00:00Z,high,backup\n", 500+i, sameHost, sameHost, c.ticket, i+1)
+	}
+	for i := range 60 {
+		csv += fmt.Sprintf("%d,%s on machine %d,User reports %s.,%s.,2026-09-01T08:00:00Z,low,\n", 600+i, ordinary[i%len(ordinary)], i, ordinary[i%len(ordinary)], "Restarted it and confirmed with the user")
 	}
 	dir := t.TempDir()
 	article := "# Backup error 0x8007045d\n\nThe tape library reports error 0x8007045d when its " + c.article + " cable is loose. Reseat it, then run the nightly backup again.\n"
@@ -153,9 +162,12 @@ func commandsShowNothingForeign(t *testing.T, h *harness, id, run string, own, f
 	t.Helper()
 	shown := ""
 	for _, args := range [][]string{
-		{"tenant", "show", id}, {"tenant", "show", id, "--output", "json"},
-		{"enhancement", "list", "--tenant", id}, {"enhancement", "list", "--tenant", id, "--output", "json"},
-		{"enhancement", "show", run, "--tenant", id}, {"enhancement", "show", run, "--tenant", id, "--output", "json"},
+		{"tenant", "show", id},
+		{"tenant", "show", id, "--output", "json"},
+		{"enhancement", "list", "--tenant", id},
+		{"enhancement", "list", "--tenant", id, "--output", "json"},
+		{"enhancement", "show", run, "--tenant", id},
+		{"enhancement", "show", run, "--tenant", id, "--output", "json"},
 		{"enhancement", "preview", "--tenant", id, "--ticket-id", sameTicket.ID},
 		{"enhancement", "preview", "--tenant", id, "--description", sameTicket.Description, "--subject", sameTicket.Subject, "--output", "json"},
 	} {

@@ -59,8 +59,10 @@ type secretWords map[string]string
 
 func newSecretWords() secretWords {
 	words := secretWords{}
-	for _, name := range []string{"openai key", "admin token", "desk key", "webhook secret", "next webhook secret", "oauth client secret",
-		"oauth refresh token", "bearer of a bridge", "guessed token", "password in a URL"} {
+	for _, name := range []string{
+		"openai key", "admin token", "desk key", "webhook secret", "next webhook secret", "oauth client secret",
+		"oauth refresh token", "bearer of a bridge", "guessed token", "password in a URL",
+	} {
 		words[name] = "canary" + strings.ToUpper(strings.NewReplacer(" ", "").Replace(name)) + fmt.Sprintf("%x", randomBytes(8))
 	}
 	return words
@@ -211,14 +213,26 @@ func everyCommand(t *testing.T, h *harness, words secretWords) string {
 	withSecret := filepath.Join(t.TempDir(), "secret")
 	require.NoError(t, os.WriteFile(withSecret, []byte(words["next webhook secret"]), 0o600))
 	for _, args := range [][]string{
-		{"tenant", "list"}, {"tenant", "list", "--output", "json"}, {"tenant", "show", "acme"}, {"tenant", "show", "acme", "--output", "json"},
-		{"tenant", "show", "cloud", "--output", "json"}, {"config", "show"}, {"config", "show", "--output", "json"}, {"config", "check"},
-		{"tenant", "update", "acme", "--name", "Acme again"}, {"tenant", "disable", "acme"}, {"tenant", "enable", "acme"},
-		{"keys", "rotate"}, {"migrate", "status"}, {"version"}, {"enhancement", "list", "--tenant", "acme"},
+		{"tenant", "list"},
+		{"tenant", "list", "--output", "json"},
+		{"tenant", "show", "acme"},
+		{"tenant", "show", "acme", "--output", "json"},
+		{"tenant", "show", "cloud", "--output", "json"},
+		{"config", "show"},
+		{"config", "show", "--output", "json"},
+		{"config", "check"},
+		{"tenant", "update", "acme", "--name", "Acme again"},
+		{"tenant", "disable", "acme"},
+		{"tenant", "enable", "acme"},
+		{"keys", "rotate"},
+		{"migrate", "status"},
+		{"version"},
+		{"enhancement", "list", "--tenant", "acme"},
 		{"webhook", "send", "--tenant", "acme", "--url", h.publicURL() + webhookPath, "--event", "ticket_updated"},
 		{"tenant", "update", "acme", "--servicedesk-url", "https://user:" + words["password in a URL"] + "@desk.example"},
 		{"tenant", "update", "cloud", "--servicedesk-api-key-file", withSecret},
-		{"tenant", "show", "nix"}, {"tenant", "create", "--id", "acme", "--name", "x", "--servicedesk-url", "https://a.example", "--servicedesk-api-key-file", withSecret},
+		{"tenant", "show", "nix"},
+		{"tenant", "create", "--id", "acme", "--name", "x", "--servicedesk-url", "https://a.example", "--servicedesk-api-key-file", withSecret},
 		{"doctor"},
 	} {
 		_, out, errOut := h.cli("", args...)

@@ -15,6 +15,7 @@ import (
 	"aiagents/internal/egress"
 	"aiagents/internal/keyring"
 	"aiagents/modules/enhancement"
+	"aiagents/modules/enhancement/docsearch"
 	"aiagents/modules/enhancement/feed"
 	"aiagents/modules/enhancement/retrieval"
 	"aiagents/modules/enhancement/synthesis"
@@ -73,6 +74,7 @@ func wire(d *db.DB, keys *keyring.Keyring, cfg Config, tel *telemetry) (*system,
 	s.enhancements, err = enhancement.New(enhancement.Deps{
 		DB: d, Queue: s.queue, Desk: desk{s.notes}, Notes: notes{s.notes}, Tenants: preferences{s.tenants},
 		Similar: search{s.tickets, s.tenants}, Articles: search{s.tickets, s.tenants}, Systems: s.inventory,
+		Documents:  documents{s.tenants, s.guard.Client(egress.Options{Timeout: docsearch.TimeLimit}), docsearch.New(time.Now)},
 		Monitoring: monitors{s.tenants, s.guard.Client(egress.Options{Timeout: cfg.Enhancement.MonitoringTimeout})}, Resolutions: resolutions{s.tickets}, Model: s.model,
 		Logger: named("enhancement"), Tracer: tel.tracer, Clock: time.Now, TraceMetadata: traceMetadata,
 	}, cfg.Enhancement)

@@ -71,10 +71,19 @@ func TestTheScalerKeepsItsWorkersInsideTheBand(t *testing.T) {
 	d := dbtest.NewUnopened(t)
 	conn := scaler(t, d)
 	for _, c := range []struct{ alive, waiting, want int }{
-		{0, 0, 1}, {1, 0, 1}, {4, 0, 1}, {0, 1, 1}, // nothing to do: one worker stays
-		{1, 50, 1}, {1, 51, 2}, {1, 500, 10}, // up above 50 a worker
-		{4, 200, 4}, {4, 201, 5},
-		{4, 40, 4}, {4, 31, 4}, {4, 30, 3}, {4, 5, 1}, // down below 10 a worker
+		{0, 0, 1},
+		{1, 0, 1},
+		{4, 0, 1},
+		{0, 1, 1}, // nothing to do: one worker stays
+		{1, 50, 1},
+		{1, 51, 2},
+		{1, 500, 10}, // up above 50 a worker
+		{4, 200, 4},
+		{4, 201, 5},
+		{4, 40, 4},
+		{4, 31, 4},
+		{4, 30, 3},
+		{4, 5, 1}, // down below 10 a worker
 	} {
 		run(t, d.AppURL, `DELETE FROM river_job`)
 		run(t, d.AppURL, `DELETE FROM worker_heartbeats`)

@@ -3,10 +3,15 @@ package db_test
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"math/rand/v2"
+	"os"
+	"regexp"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -25,6 +30,39 @@ func TestATenantTransactionNeedsATenant(t *testing.T) {
 		return nil
 	})
 	require.ErrorIs(t, err, db.ErrNoTenant)
+}
+
+// foreignTransactions lists the sources that set a tenant or begin or commit by themselves.
+func foreignTransactions(t *testing.T, root fs.FS) (found []string) {
+	t.Helper()
+	forbidden := regexp.MustCompile(`app\.current_tenant_id|set_config\(.*\bfalse\b|\.Begin(Tx|Func)?\(|\.Commit\(`)
+	err := fs.WalkDir(root, ".", func(path string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		source, err := fs.ReadFile(root, path)
+		if err != nil {
+			return err
+		}
+		for line := range strings.Lines(string(source)) {
+			if code, _, _ := strings.Cut(line, "//"); forbidden.MatchString(code) {
+				found = append(found, path+": "+strings.TrimSpace(line))
+			}
+		}
+		return nil
+	})
+	require.NoError(t, err)
+	return found
+}
+
+func TestOnlyOneFileSetsTheTenantOrBeginsATransaction(t *testing.T) {
+	t.Parallel()
+	allowed := []string{"db/tx.go", "db/guard.go"} // the helper, and the check of what the policies compare
+	for _, found := range foreignTransactions(t, os.DirFS("..")) {
+		file, _, _ := strings.Cut(found, ":")
+		require.Contains(t, allowed, file, found)
+	}
+	require.Len(t, foreignTransactions(t, fstest.MapFS{"a.go": {Data: []byte("tx, err := pool.Begin(ctx)\n_ = `SELECT set_config('app.current_tenant_id', $1, false)`\n")}}), 2)
 }
 
 // current is the tenant that a connection of the pool carries outside our helper.

@@ -205,7 +205,7 @@ func clearPredecessor(ctx context.Context, data string) error {
 		return nil
 	}
 	if err != nil || !runs(f.pid) {
-		return nil // Postgres itself cleans up after a server that is gone
+		return nil //nolint:nilerr // Postgres itself cleans up after a server that is gone
 	}
 	if !isPostmaster(f.pid, data) {
 		// After a restart of the machine or the container another process has the number, and Postgres would refuse to start.

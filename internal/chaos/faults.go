@@ -19,14 +19,26 @@ type fault func(ctx context.Context, r *rig, dice *rand.Rand) error
 // The model's and the desks' misbehaviour.
 var (
 	modelMix = []openai.Behaviour{
-		{Kind: openai.RateLimited, RetryAfter: time.Second}, {Kind: openai.ServerError}, {Kind: openai.Overloaded},
-		{Kind: openai.Cut}, {Kind: openai.HalfAnswer}, {Kind: openai.Garbage}, {Kind: openai.HTMLPage},
-		{Kind: openai.NotJSON}, {Kind: openai.Truncated}, {Kind: openai.Refusal}, {Kind: openai.EmptyContent},
-		{Kind: openai.Invented}, {Kind: openai.Stall},
+		{Kind: openai.RateLimited, RetryAfter: time.Second},
+		{Kind: openai.ServerError},
+		{Kind: openai.Overloaded},
+		{Kind: openai.Cut},
+		{Kind: openai.HalfAnswer},
+		{Kind: openai.Garbage},
+		{Kind: openai.HTMLPage},
+		{Kind: openai.NotJSON},
+		{Kind: openai.Truncated},
+		{Kind: openai.Refusal},
+		{Kind: openai.EmptyContent},
+		{Kind: openai.Invented},
+		{Kind: openai.Stall},
 	}
 	deskMix = []servicedesk.Fault{
-		{Kind: servicedesk.ErrorBeforeApply}, {Kind: servicedesk.ErrorAfterApply},
-		{Kind: servicedesk.CutBeforeApply}, {Kind: servicedesk.CutAfterApply}, {Kind: servicedesk.TruncateAnswer},
+		{Kind: servicedesk.ErrorBeforeApply},
+		{Kind: servicedesk.ErrorAfterApply},
+		{Kind: servicedesk.CutBeforeApply},
+		{Kind: servicedesk.CutAfterApply},
+		{Kind: servicedesk.TruncateAnswer},
 		{Kind: servicedesk.TooManyRequests, RetryAfter: 2 * time.Second},
 	}
 )

@@ -48,8 +48,10 @@ var scenarios = []scenario{
 	{name: "model_faults", about: "30 % of the model's answers: 429, 5xx, cut, garbage, refusal, invention, stall", faults: only(breakModel(0.3))},
 	{name: "desk_faults", about: "25 % of the note requests: 500 before and after applying, cut, late, 429; lists lag", faults: only(breakDesks(0.25))},
 	{name: "desk_unauthorized", about: "one desk refuses the key for 10 s, then takes it again", faults: only(refuseKey(2*time.Second, 10*time.Second))},
-	{name: "duplicates", about: "each webhook one to five times at once, with other events of the ticket before it", load: duplicated,
-		faults: func(options, time.Duration) []fault { return nil }},
+	{
+		name: "duplicates", about: "each webhook one to five times at once, with other events of the ticket before it", load: duplicated,
+		faults: func(options, time.Duration) []fault { return nil },
+	},
 	{name: "lost_webhooks", about: "tickets are filed and no webhook is ever sent: reconciliation has to find them", custom: loseWebhooks},
 	{name: "freeze", about: "SIGSTOP of a worker until others took its jobs, then SIGCONT", faults: func(_ options, over time.Duration) []fault {
 		return []fault{freezeWorkers(2, over)}

@@ -10,6 +10,8 @@ type Config struct {
 	SearchTimeout time.Duration `yaml:"search_timeout"`
 	// MonitoringTimeout limits the look at monitoring.
 	MonitoringTimeout time.Duration `yaml:"monitoring_timeout"`
+	// DocumentationTimeout limits the search in remote documentation.
+	DocumentationTimeout time.Duration `yaml:"documentation_timeout"`
 	// JobTimeout ends one attempt of a job. The product promises a note within 120 s where the other side answers in
 	// time, so an attempt must not outlast that.
 	JobTimeout time.Duration `yaml:"job_timeout"`
@@ -29,11 +31,13 @@ func DefaultConfig() Config {
 		GatherTimeout:     30 * time.Second,
 		SearchTimeout:     10 * time.Second,
 		MonitoringTimeout: 15 * time.Second,
-		JobTimeout:        115 * time.Second,
-		MaxAttempts:       10,
-		GiveUpAfter:       24 * time.Hour,
-		OrphanAfter:       30 * time.Second,
-		HistoryRetention:  90 * 24 * time.Hour,
+
+		DocumentationTimeout: 10 * time.Second,
+		JobTimeout:           115 * time.Second,
+		MaxAttempts:          10,
+		GiveUpAfter:          24 * time.Hour,
+		OrphanAfter:          30 * time.Second,
+		HistoryRetention:     90 * 24 * time.Hour,
 	}
 }
 
@@ -48,6 +52,7 @@ func (c Config) Validate() []string {
 	positive("gather_timeout", c.GatherTimeout)
 	positive("search_timeout", c.SearchTimeout)
 	positive("monitoring_timeout", c.MonitoringTimeout)
+	positive("documentation_timeout", c.DocumentationTimeout)
 	positive("give_up_after", c.GiveUpAfter)
 	positive("orphan_after", c.OrphanAfter)
 	if c.HistoryRetention < 24*time.Hour {

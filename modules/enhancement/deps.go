@@ -96,6 +96,11 @@ type Articles interface {
 	Articles(ctx context.Context, tenantID string, t evidence.Ticket) ([]evidence.Article, error)
 }
 
+// Documentation searches the tenant's documentation systems. ErrNotConfigured when the tenant has none.
+type Documentation interface {
+	Documents(ctx context.Context, tenantID string, t evidence.Ticket) ([]evidence.Article, error)
+}
+
 // Systems recognises the hosts that a ticket names.
 type Systems interface {
 	Lookup(ctx context.Context, tenantID, text string) ([]evidence.System, error)

@@ -26,6 +26,7 @@ type Deps struct {
 	Similar     Similar
 	Articles    Articles
 	Systems     Systems
+	Documents   Documentation
 	Monitoring  Monitoring
 	Resolutions Resolutions
 	Model       Model
@@ -48,7 +49,7 @@ func New(deps Deps, cfg Config) (*Module, error) {
 	absent := map[string]bool{
 		"DB": deps.DB == nil, "Queue": deps.Queue == nil, "Desk": deps.Desk == nil, "Notes": deps.Notes == nil,
 		"Tenants": deps.Tenants == nil, "Similar": deps.Similar == nil, "Articles": deps.Articles == nil,
-		"Systems": deps.Systems == nil, "Monitoring": deps.Monitoring == nil, "Resolutions": deps.Resolutions == nil,
+		"Systems": deps.Systems == nil, "Documents": deps.Documents == nil, "Monitoring": deps.Monitoring == nil, "Resolutions": deps.Resolutions == nil,
 		"Model": deps.Model == nil, "Logger": deps.Logger == nil, "Tracer": deps.Tracer == nil,
 		"Clock": deps.Clock == nil, "TraceMetadata": deps.TraceMetadata == nil,
 	}

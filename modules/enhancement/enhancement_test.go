@@ -36,7 +36,6 @@ type testBundle struct {
 	model  *fakeModel
 	search *fakeSearch
 	tenant *fakeTenants
-	now    time.Time
 }
 
 type lateClient struct{ *river.Client[pgx.Tx] }
@@ -50,7 +49,7 @@ func setup(t *testing.T) *testBundle {
 	late := &lateClient{}
 	module, err := New(Deps{
 		DB: b.db, Queue: late, Desk: b.desk, Notes: b.notes, Tenants: b.tenant, Similar: b.search, Articles: b.search,
-		Systems: b.search, Monitoring: b.search, Resolutions: b.search, Model: b.model, Logger: slog.New(slog.DiscardHandler),
+		Systems: b.search, Documents: b.search, Monitoring: b.search, Resolutions: b.search, Model: b.model, Logger: slog.New(slog.DiscardHandler),
 		Tracer: noop.NewTracerProvider().Tracer(""), Clock: time.Now, TraceMetadata: func(context.Context) []byte { return nil },
 	}, DefaultConfig())
 	require.NoError(t, err)
@@ -180,6 +179,10 @@ func (f *fakeSearch) Articles(context.Context, string, evidence.Ticket) ([]evide
 	return nil, nil
 }
 
+func (f *fakeSearch) Documents(context.Context, string, evidence.Ticket) ([]evidence.Article, error) {
+	return nil, ErrNotConfigured
+}
+
 func (f *fakeSearch) Lookup(context.Context, string, string) ([]evidence.System, error) {
 	return nil, nil
 }
@@ -196,7 +199,8 @@ func (f *fakeSearch) RecordTx(_ context.Context, _ pgx.Tx, _ string, t DeskTicke
 type fakeTenants struct{ prefs Preferences }
 
 func (f *fakeTenants) Preferences(context.Context, string) (Preferences, error) { return f.prefs, nil }
-func (f *fakeTenants) IDs(context.Context) ([]string, error)                    { return []string{"acme"}, nil }
+
+func (f *fakeTenants) IDs(context.Context) ([]string, error) { return []string{"acme"}, nil }
 
 func created(key, ticket string) Delivery {
 	return Delivery{

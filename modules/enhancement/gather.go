@@ -72,6 +72,10 @@ func (m *Module) sources(tenantID string, t evidence.Ticket) []source {
 			found, err := m.observe(ctx, tenantID, t, hosts)
 			return evidence.Bundle{Monitoring: found}, len(found), err
 		}},
+		{name: "documentation", limit: m.cfg.DocumentationTimeout, find: func(ctx context.Context) (evidence.Bundle, int, error) {
+			found, err := m.deps.Documents.Documents(ctx, tenantID, t)
+			return evidence.Bundle{Articles: found}, len(found), err
+		}},
 	}
 }
 
@@ -126,14 +130,13 @@ func (m *Module) ask(ctx context.Context, s source) (evidence.Bundle, evidence.S
 	return res.part, report
 }
 
-// merge takes over the one part that a source has filled.
+// merge takes over the part that a source has filled.
 func merge(into *evidence.Bundle, part evidence.Bundle) {
 	if part.Similar != nil {
 		into.Similar = part.Similar
 	}
-	if part.Articles != nil {
-		into.Articles = part.Articles
-	}
+	// Two sources find articles: the tenant's own come first.
+	into.Articles = append(into.Articles, part.Articles...)
 	if part.Systems != nil {
 		into.Systems = part.Systems
 	}

@@ -174,6 +174,7 @@ type verdict struct {
 func (m *Module) judge(r *run, err error) verdict {
 	v := verdict{reason: plainReason(err), wait: fault.RetryAfterOf(err)}
 	age := m.deps.Clock().Sub(r.row.CreatedAt)
+	//exhaustive:enforce
 	switch fault.KindOf(err) {
 	case fault.Invalid, fault.NotFound, fault.Conflict:
 		v.final = true

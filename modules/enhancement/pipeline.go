@@ -128,7 +128,9 @@ func (m *Module) ticket(ctx context.Context, r *run) (evidence.Ticket, error) {
 	if r.row.TicketCreatedAt != nil {
 		t.CreatedAt = *r.row.TicketCreatedAt
 	}
-	thin := t.Description == "" || t.Subject == ""
+	// A run that was asked for again counts as thin: the history keeps the texts that its first run fetched but not the
+	// requester, whose name could then not be masked for the model.
+	thin := t.Description == "" || t.Subject == "" || r.row.Rerun
 	if !r.prefs.MustFetch && (!thin || !r.prefs.CanFetch) {
 		if t.Text() == "" {
 			return t, fault.New(fault.Invalid, "the webhook brought neither subject nor description, and this system cannot be asked for them")

@@ -70,7 +70,8 @@ const (
 	NeverRepost = "never_repost"
 )
 
-func (c Connection) msp() bool   { return c.Edition == EditionMSPOnPrem || c.Edition == EditionMSPCloud }
+func (c Connection) msp() bool { return c.Edition == EditionMSPOnPrem || c.Edition == EditionMSPCloud }
+
 func (c Connection) cloud() bool { return c.Edition == EditionCloud || c.Edition == EditionMSPCloud }
 
 // String keeps the secrets out of anything that prints a connection.

@@ -131,8 +131,13 @@ func TestRandomFaultsEndAsOneNoteEach(t *testing.T) {
 	o.Seed = seed
 	b := newBench(t, o).hasty()
 	for _, f := range []servicedesk.Fault{
-		{Kind: servicedesk.ErrorBeforeApply}, {Kind: servicedesk.ErrorAfterApply}, {Kind: servicedesk.CutBeforeApply},
-		{Kind: servicedesk.CutAfterApply}, {Kind: servicedesk.TruncateAnswer}, {Kind: servicedesk.HTMLPage}, {Kind: servicedesk.Stall},
+		{Kind: servicedesk.ErrorBeforeApply},
+		{Kind: servicedesk.ErrorAfterApply},
+		{Kind: servicedesk.CutBeforeApply},
+		{Kind: servicedesk.CutAfterApply},
+		{Kind: servicedesk.TruncateAnswer},
+		{Kind: servicedesk.HTMLPage},
+		{Kind: servicedesk.Stall},
 		{Kind: servicedesk.ApplyLate, Delay: 850 * time.Millisecond},
 		{Kind: servicedesk.ApplyLate, Delay: 150 * time.Millisecond, Status: 502},
 	} {

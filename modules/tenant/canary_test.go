@@ -46,8 +46,12 @@ func TestNoExportedTypePrintsASecret(t *testing.T) {
 	apiKey := secret.New(cloudKey)
 
 	values := []any{
-		in, created, rotated, &rotated, connection, connection.OAuth, rotate, tenant.UpdateInput{APIKey: &apiKey}, listings, entries,
-		rotated.WebhookSecrets(time.Now()), m, *m, struct{ hidden tenant.Tenant }{rotated}, map[string]any{"t": rotated},
+		in, created, rotated, &rotated, connection, connection.OAuth, rotate,
+		tenant.UpdateInput{APIKey: &apiKey},
+		listings, entries,
+		rotated.WebhookSecrets(time.Now()), m, *m,
+		struct{ hidden tenant.Tenant }{rotated},
+		map[string]any{"t": rotated},
 	}
 	seen := map[string]bool{}
 	for _, v := range values {
@@ -60,8 +64,10 @@ func TestNoExportedTypePrintsASecret(t *testing.T) {
 			}
 		}
 	}
-	for _, field := range []string{"Tenant.APIKey", "Tenant.WebhookSecret", "Tenant.PreviousSecret", "OAuth.ClientSecret", "OAuth.RefreshToken",
-		"CreateInput.APIKey", "CreateInput.WebhookSecret", "UpdateInput.APIKey", "RotateInput.Secret", "Connection.APIKey"} {
+	for _, field := range []string{
+		"Tenant.APIKey", "Tenant.WebhookSecret", "Tenant.PreviousSecret", "OAuth.ClientSecret", "OAuth.RefreshToken",
+		"CreateInput.APIKey", "CreateInput.WebhookSecret", "UpdateInput.APIKey", "RotateInput.Secret", "Connection.APIKey",
+	} {
 		require.True(t, seen[field], "%s was not printed", field)
 	}
 	require.NotContains(t, logs.String(), "canary")

@@ -27,7 +27,7 @@ func (m *Module) Listen(ctx context.Context) error {
 		heard, err := m.listenOnce(ctx)
 		m.cache.setDeaf(true)
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // the caller ended it, which is how it is meant to end
 		}
 		if heard {
 			wait = firstBackOff

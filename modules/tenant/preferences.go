@@ -27,6 +27,8 @@ type Preferences struct {
 	TicketHistoryDays int `json:"ticket_history_days"`
 	// Monitoring configures the monitoring sources. Credentials do not belong here: it is stored and shown as it is.
 	Monitoring json.RawMessage `json:"monitoring,omitempty"`
+	// Documentation configures the remote documentation that is searched, with the same rule about credentials.
+	Documentation json.RawMessage `json:"documentation,omitempty"`
 }
 
 // SkipRules name tickets by what the desk says about them. Upper and lower case are the same.
@@ -48,7 +50,7 @@ const (
 	minWords        = 50
 	maxWords        = 500
 	audience        = "technicians"
-	maxMonitoring   = 16 << 10
+	maxSources      = 16 << 10
 	maxRules        = 100
 	maxRuleLength   = 200
 	maxHistoryDays  = 36500
@@ -121,7 +123,8 @@ func (p Preferences) check(f faults) {
 	f.when(p.TicketHistoryDays < 0 || p.TicketHistoryDays > maxHistoryDays, "preferences.ticket_history_days",
 		"must be 0 (for ever) to %d", maxHistoryDays)
 	p.Skip.check(f)
-	checkMonitoring(p.Monitoring, f)
+	checkSources("preferences.monitoring", p.Monitoring, f)
+	checkSources("preferences.documentation", p.Documentation, f)
 }
 
 func (r SkipRules) check(f faults) {
@@ -134,17 +137,18 @@ func (r SkipRules) check(f faults) {
 	}
 }
 
-func checkMonitoring(raw json.RawMessage, f faults) {
+// checkSources keeps credentials out of what is stored and shown in the clear: it refers to them by name, see SetSecret.
+func checkSources(field string, raw json.RawMessage, f faults) {
 	if len(raw) == 0 {
 		return
 	}
 	var object map[string]any
-	if err := json.Unmarshal(raw, &object); err != nil || object == nil || len(raw) > maxMonitoring {
-		f.when(true, "preferences.monitoring", "must be a JSON object of at most %d bytes", maxMonitoring)
+	if err := json.Unmarshal(raw, &object); err != nil || object == nil || len(raw) > maxSources {
+		f.when(true, field, "must be a JSON object of at most %d bytes", maxSources)
 		return
 	}
 	if key := findCredential(object); key != "" {
-		f.when(true, "preferences.monitoring", "must not hold credentials, and has the key %q", key)
+		f.when(true, field, "must not hold credentials, and has the key %q", key)
 	}
 }
 

@@ -124,8 +124,10 @@ func (s *Server) checkNames(names map[string]json.RawMessage) *answer {
 // sampling arguments only with effort none.
 func (s *Server) checkSampling(m Model, raw rawRequest, names map[string]json.RawMessage) *answer {
 	if m.Embedding > 0 {
-		return s.refuse(404, apiError{message: "This is not a chat model and thus not supported in the v1/chat/completions endpoint.",
-			kind: invalidRequest, param: "model"})
+		return s.refuse(404, apiError{
+			message: "This is not a chat model and thus not supported in the v1/chat/completions endpoint.",
+			kind:    invalidRequest, param: "model",
+		})
 	}
 	if raw.Stream {
 		return s.invalid("stream", "unsupported_value", "The simulator does not stream.")

@@ -140,11 +140,15 @@ func TestCheckStrict(t *testing.T) {
 	}{
 		{"a good one", noteSchema(), ""},
 		{"as text", `{"type":"object","properties":{"a":{"type":"string"}},"required":["a"],"additionalProperties":false}`, ""},
-		{"unions and references", m{"type": "object", "additionalProperties": false, "required": []string{"a", "b"},
+		{"unions and references", m{
+			"type": "object", "additionalProperties": false, "required": []string{"a", "b"},
 			"properties": m{"a": m{"anyOf": []any{text, m{"type": "null"}}}, "b": m{"$ref": "#/$defs/b"}},
-			"$defs":      m{"b": object(m{"again": m{"anyOf": []any{m{"$ref": "#"}, m{"type": "null"}}}})}}, ""},
-		{"number and array limits", object(m{"n": m{"type": "number", "minimum": 0, "maximum": 1},
-			"l": m{"type": "array", "items": text, "minItems": 1, "maxItems": 3}}), ""},
+			"$defs":      m{"b": object(m{"again": m{"anyOf": []any{m{"$ref": "#"}, m{"type": "null"}}}})},
+		}, ""},
+		{"number and array limits", object(m{
+			"n": m{"type": "number", "minimum": 0, "maximum": 1},
+			"l": m{"type": "array", "items": text, "minItems": 1, "maxItems": 3},
+		}), ""},
 		{"nothing", nil, "'type: \"object\"'"},
 		{"no JSON", "{", "not JSON"},
 		{"root array", m{"type": "array", "items": text}, "'type: \"object\"'"},

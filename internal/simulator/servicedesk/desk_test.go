@@ -16,8 +16,10 @@ func TestRequestShape(t *testing.T) {
 	t.Parallel()
 	now := newClock()
 	c := start(t, servicedesk.Options{Clock: now.Now})
-	id := c.ticket(servicedesk.Ticket{Subject: "VPN down", Description: "<p>No tunnel</p>", Priority: "High",
-		Requester: servicedesk.Person{Name: "Ada", Email: "ada@example.com"}})
+	id := c.ticket(servicedesk.Ticket{
+		Subject: "VPN down", Description: "<p>No tunnel</p>", Priority: "High",
+		Requester: servicedesk.Person{Name: "Ada", Email: "ada@example.com"},
+	})
 	require.Equal(t, "1", id)
 	g := c.get("/requests/" + id)
 	status, isObject := g.json["response_status"].(map[string]any)

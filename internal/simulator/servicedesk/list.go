@@ -122,13 +122,17 @@ func readCriteria(path string, v any) ([]criterion, *problem) {
 		if !ok {
 			return nil, wrongType(path, "object")
 		}
-		known := schema{"field": {kind: text, required: true}, "condition": {kind: text, required: true},
-			"value": {}, "values": {}, "logical_operator": {kind: text}, "children": {}}
+		known := schema{
+			"field": {kind: text, required: true}, "condition": {kind: text, required: true},
+			"value": {}, "values": {}, "logical_operator": {kind: text}, "children": {},
+		}
 		if p := known.check(path+".", m); p != nil {
 			return nil, p
 		}
-		crit := criterion{field: str(m["field"]), condition: conditions[strings.ToLower(str(m["condition"]))],
-			or: strings.EqualFold(str(m["logical_operator"]), "or")}
+		crit := criterion{
+			field: str(m["field"]), condition: conditions[strings.ToLower(str(m["condition"]))],
+			or: strings.EqualFold(str(m["logical_operator"]), "or"),
+		}
 		if crit.condition == "" {
 			return nil, invalid(path+".condition", "Unknown condition")
 		}

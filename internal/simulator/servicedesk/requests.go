@@ -274,8 +274,10 @@ func (d *Desk) requestJSON(t Ticket) map[string]any {
 	if d.opts.Edition.cloud() {
 		vip = "is_vip_user"
 	}
-	requester := map[string]any{"id": "1" + t.ID, "name": t.Requester.Name, "email_id": t.Requester.Email,
-		"phone": nil, "department": nil, vip: false}
+	requester := map[string]any{
+		"id": "1" + t.ID, "name": t.Requester.Name, "email_id": t.Requester.Email,
+		"phone": nil, "department": nil, vip: false,
+	}
 	m := map[string]any{
 		"id": t.ID, "subject": t.Subject, "description": t.Description, "status": named(t.Status),
 		"priority": named(t.Priority), "urgency": nil, "impact": nil, "impact_details": nil, "level": nil, "mode": nil,

@@ -27,9 +27,9 @@ type Config struct {
 	// BaseURL is where it lives, such as https://acme.atlassian.net or https://acme.huducloud.com. IT Glue's default is
 	// https://api.itglue.com.
 	BaseURL string `json:"base_url,omitempty"`
-	// Credential names the secret: a bearer token (http, confluence), email:token (confluence_cloud) or an API key (itglue,
+	// AuthRef names the secret: a bearer token (http, confluence), email:token (confluence_cloud) or an API key (itglue,
 	// hudu). It is never the secret itself. The key should have no access to passwords; none are asked for.
-	Credential string `json:"credential"`
+	AuthRef string `json:"auth_ref"`
 	// Spaces restrict a Confluence to some of its spaces, by key.
 	Spaces []string `json:"spaces,omitempty"`
 	// OrganizationID is the IT Glue organization, and CompanyID the Hudu company, that this tenant is. Required there: such a
@@ -64,28 +64,30 @@ var kinds = map[string]kind{
 	"hudu": {title: "Hudu", headers: apiKey, make: func(s source, c Config) Provider { return &hudu{source: s, company: c.CompanyID} }},
 }
 
-// Open makes the providers of a tenant from its preferences: a JSON array of Config, where nothing or null means none. All
+// Open makes the providers of a tenant from its preferences: {"providers": [Config, …]}; nothing and null mean none. All
 // faults of the configuration are named at once. Requests go through the given client, whose limits on addresses hold.
 func Open(raw json.RawMessage, secrets Secrets, httpClient *http.Client) ([]Provider, error) {
 	raw = bytes.TrimSpace(raw)
 	if len(raw) == 0 || string(raw) == "null" {
 		return nil, nil
 	}
-	var configs []Config
+	var preferences struct {
+		Providers []Config `json:"providers"`
+	}
 	decoder := json.NewDecoder(bytes.NewReader(raw))
 	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&configs); err != nil {
-		return nil, fault.Newf(fault.Invalid, "documentation: expected a list of providers: %v", err)
+	if err := decoder.Decode(&preferences); err != nil {
+		return nil, fault.Newf(fault.Invalid, "documentation: expected {\"providers\": [...]}: %v", err)
 	}
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return nil, fault.New(fault.Invalid, "documentation: expected one list of providers and nothing after it")
+		return nil, fault.New(fault.Invalid, "documentation: expected one object and nothing after it")
 	}
 	var providers []Provider
 	var faults []string
-	for i, c := range configs {
+	for i, c := range preferences.Providers {
 		p, err := c.open(secrets, httpClient)
 		if err != nil {
-			faults = append(faults, fmt.Sprintf("documentation[%d]: %v", i, err))
+			faults = append(faults, fmt.Sprintf("documentation.providers[%d]: %v", i, err))
 			continue
 		}
 		providers = append(providers, p)
@@ -111,7 +113,7 @@ func (c Config) open(secrets Secrets, httpClient *http.Client) (Provider, error)
 	if k.path != "" && !strings.HasSuffix(strings.TrimSuffix(base.Path, "/"), k.path) {
 		base = base.JoinPath(k.path)
 	}
-	value, err := secret(secrets, c.Credential)
+	value, err := secret(secrets, c.AuthRef)
 	if err != nil {
 		return nil, err
 	}
@@ -170,15 +172,15 @@ func parseBase(text string) (*url.URL, error) {
 
 func secret(secrets Secrets, name string) (string, error) {
 	if name == "" {
-		return "", errors.New("credential: is missing")
+		return "", errors.New("auth_ref: is missing")
 	}
 	value, err := secrets(name)
 	if err != nil {
-		return "", fmt.Errorf("credential %q: %w", name, err)
+		return "", fmt.Errorf("auth_ref %q: %w", name, err)
 	}
 	value = strings.TrimSpace(value)
 	if value == "" || strings.ContainsAny(value, "\r\n") {
-		return "", fmt.Errorf("credential %q: is empty or has several lines", name)
+		return "", fmt.Errorf("auth_ref %q: is empty or has several lines", name)
 	}
 	return value, nil
 }
@@ -189,7 +191,7 @@ func bearer(secret string) (http.Header, error) {
 
 func basic(secret string) (http.Header, error) {
 	if user, token, ok := strings.Cut(secret, ":"); !ok || user == "" || token == "" {
-		return nil, errors.New("credential: must be email:token")
+		return nil, errors.New("auth_ref: must be email:token")
 	}
 	return http.Header{"Authorization": {"Basic " + base64.StdEncoding.EncodeToString([]byte(secret))}}, nil
 }

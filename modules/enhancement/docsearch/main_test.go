@@ -92,7 +92,7 @@ func open(t *testing.T, handler http.Handler, cfg Config) Provider {
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
 	cfg.BaseURL = server.URL + cfg.BaseURL
-	raw, err := json.Marshal([]Config{cfg})
+	raw, err := json.Marshal(map[string]any{"providers": []Config{cfg}})
 	require.NoError(t, err)
 	providers, err := Open(raw, secrets, &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: time.Minute})
 	require.NoError(t, err)

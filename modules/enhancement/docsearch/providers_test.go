@@ -18,7 +18,7 @@ func genericSimulator(body string) *simulator {
 	}
 }
 
-var genericConfig = Config{Kind: "http", Name: "Wiki", BaseURL: "/docs", Credential: "token"}
+var genericConfig = Config{Kind: "http", Name: "Wiki", BaseURL: "/docs", AuthRef: "token"}
 
 func TestGeneric(t *testing.T) {
 	t.Parallel()
@@ -52,7 +52,7 @@ func TestFailuresAreFaultsWithoutSecrets(t *testing.T) {
 		change func(*Config)
 		kind   fault.Kind
 	}{
-		"wrong credential": {0, func(c *Config) { c.Credential = "wrong" }, fault.Unauthenticated},
+		"wrong credential": {0, func(c *Config) { c.AuthRef = "wrong" }, fault.Unauthenticated},
 		"wrong place":      {0, func(c *Config) { c.BaseURL = "/elsewhere" }, fault.Invalid},
 		"redirect":         {http.StatusFound, nil, fault.Invalid},
 		"limited":          {http.StatusTooManyRequests, nil, fault.Limited},
@@ -94,7 +94,7 @@ func TestConfluenceCloud(t *testing.T) {
 			{"title":"A person","url":"/display/~x"}],"_links":{"base":"https://evil.example"}}`},
 	}
 	for _, base := range []string{"", "/wiki", "/wiki/"} {
-		found, err := open(t, sim, Config{Kind: "confluence_cloud", BaseURL: base, Credential: "basic"}).Search(t.Context(), words)
+		found, err := open(t, sim, Config{Kind: "confluence_cloud", BaseURL: base, AuthRef: "basic"}).Search(t.Context(), words)
 		require.NoError(t, err)
 		require.Equal(t, []brief{{"VPN guide", "", "Install FortiClient & go", "Confluence", "/wiki/spaces/IT/pages/98311/VPN", 0.5}}, briefs(t, found))
 		require.NotContains(t, found[0].URL, "evil")
@@ -111,7 +111,7 @@ func TestConfluenceDataCenter(t *testing.T) {
 			"body":{"view":{"value":"<h1>General</h1><p>` + strings.Repeat("filler ", 60) + `</p><p>Error <code>0x80070005</code>: reinstall FortiClient</p>"}},
 			"_links":{"webui":"/display/IT/VPN"}}]}`},
 	}
-	found, err := open(t, sim, Config{Kind: "confluence", BaseURL: "/confluence", Credential: "token", Spaces: []string{"IT", "~ops"}}).Search(t.Context(), words)
+	found, err := open(t, sim, Config{Kind: "confluence", BaseURL: "/confluence", AuthRef: "token", Spaces: []string{"IT", "~ops"}}).Search(t.Context(), words)
 	require.NoError(t, err)
 	require.Equal(t, []brief{{"VPN", "", "Error 0x80070005: reinstall FortiClient", "Confluence", "/confluence/display/IT/VPN", 0.75}}, briefs(t, found))
 	require.Equal(t, strings.Replace(wantCQL, "page AND", `page AND space in ("IT", "~ops") AND`, 1), sim.queries[0].Get("cql"))
@@ -138,7 +138,7 @@ func itGlueSimulator() *simulator {
 func TestITGlue(t *testing.T) {
 	t.Parallel()
 	sim := itGlueSimulator()
-	cfg := Config{Kind: "itglue", Credential: "token", OrganizationID: "42"}
+	cfg := Config{Kind: "itglue", AuthRef: "token", OrganizationID: "42"}
 	want := []brief{{"VPN with FortiClient", "", "Codes\n0x80070005 is a wrong certificate", "IT Glue", "/42/docs/1", 0.75}}
 	found, err := open(t, sim, cfg).Search(t.Context(), words)
 	require.NoError(t, err)
@@ -168,7 +168,7 @@ func TestHudu(t *testing.T) {
 			{"id":6,"name":"VPN draft","content":"x","company_id":42,"draft":true},
 			{"id":7,"name":"VPN archived","content":"x","company_id":42,"archived":true}]}`},
 	}
-	found, err := open(t, sim, Config{Kind: "hudu", Credential: "token", CompanyID: "42"}).Search(t.Context(), words)
+	found, err := open(t, sim, Config{Kind: "hudu", AuthRef: "token", CompanyID: "42"}).Search(t.Context(), words)
 	require.NoError(t, err)
 	require.Equal(t, []brief{{"VPN", "", "Restart FortiClient", "Hudu", "/kba/vpn-3", 0.5}}, briefs(t, found))
 	require.Equal(t, []string{"0x80070005"}, sim.queries[0]["search"])
@@ -178,35 +178,35 @@ func TestHudu(t *testing.T) {
 
 func TestConfigurationFaultsAreNamedAtOnce(t *testing.T) {
 	t.Parallel()
-	for _, none := range []string{"", "null", "[]"} {
+	for _, none := range []string{"", "null", "{}"} {
 		providers, err := Open([]byte(none), secrets, http.DefaultClient)
 		require.NoError(t, err)
 		require.Empty(t, providers)
 	}
-	_, err := Open([]byte(`[
-		{"kind":"sharepoint","credential":"token"},
-		{"kind":"http","base_url":"https://user:pw@docs.example","credential":"token"},
-		{"kind":"http","base_url":"ftp://docs.example","credential":"token"},
+	_, err := Open([]byte(`{"providers":[
+		{"kind":"sharepoint","auth_ref":"token"},
+		{"kind":"http","base_url":"https://user:pw@docs.example","auth_ref":"token"},
+		{"kind":"http","base_url":"ftp://docs.example","auth_ref":"token"},
 		{"kind":"http","base_url":"https://docs.example"},
-		{"kind":"http","base_url":"https://docs.example","credential":"empty"},
-		{"kind":"http","base_url":"https://docs.example","credential":"nope"},
-		{"kind":"http","base_url":"https://docs.example","credential":"token","spaces":["IT"]},
-		{"kind":"confluence","base_url":"https://docs.example","credential":"token","spaces":["IT\") OR type = page OR space in (\"HR"]},
-		{"kind":"confluence_cloud","base_url":"https://acme.atlassian.net","credential":"token"},
-		{"kind":"itglue","credential":"token"},
-		{"kind":"hudu","base_url":"https://hudu.example","credential":"token","company_id":"4/../5"},
-		{"kind":"http","base_url":"https://docs.example","credential":"token","company_id":"4"}
-	]`), secrets, http.DefaultClient)
+		{"kind":"http","base_url":"https://docs.example","auth_ref":"empty"},
+		{"kind":"http","base_url":"https://docs.example","auth_ref":"nope"},
+		{"kind":"http","base_url":"https://docs.example","auth_ref":"token","spaces":["IT"]},
+		{"kind":"confluence","base_url":"https://docs.example","auth_ref":"token","spaces":["IT\") OR type = page OR space in (\"HR"]},
+		{"kind":"confluence_cloud","base_url":"https://acme.atlassian.net","auth_ref":"token"},
+		{"kind":"itglue","auth_ref":"token"},
+		{"kind":"hudu","base_url":"https://hudu.example","auth_ref":"token","company_id":"4/../5"},
+		{"kind":"http","base_url":"https://docs.example","auth_ref":"token","company_id":"4"}
+	]}`), secrets, http.DefaultClient)
 	require.True(t, fault.Is(err, fault.Invalid))
 	for _, want := range []string{
-		`documentation[0]: kind "sharepoint"`, "[1]: base_url", "[2]: base_url", "[3]: credential: is missing", `[4]: credential "empty"`,
-		`[5]: credential "nope"`, "[6]: spaces", "[7]: spaces", "[8]: credential: must be email:token", "[9]: organization_id", "[10]: company_id", "[11]: organization_id is for itglue",
+		`documentation.providers[0]: kind "sharepoint"`, "[1]: base_url", "[2]: base_url", "[3]: auth_ref: is missing", `[4]: auth_ref "empty"`,
+		`[5]: auth_ref "nope"`, "[6]: spaces", "[7]: spaces", "[8]: auth_ref: must be email:token", "[9]: organization_id", "[10]: company_id", "[11]: organization_id is for itglue",
 	} {
 		require.ErrorContains(t, err, want)
 	}
 	require.NotContains(t, err.Error(), "user:pw")
 	require.NotContains(t, err.Error(), token)
-	for _, bad := range []string{`{}`, `[{"kind":"http","password":"x"}]`, `[] []`} {
+	for _, bad := range []string{`[]`, `{"providers":[{"kind":"http","password":"x"}]}`, `{} {}`} {
 		_, err := Open([]byte(bad), secrets, http.DefaultClient)
 		require.True(t, fault.Is(err, fault.Invalid), bad)
 	}

@@ -32,8 +32,10 @@ const secretLabel = `(?:pass(?:word|wort|wd|phrase|code)?|pwd|pw|kennwort|mot de
 	`secret|geheimnis|token|otp|api[ _-]?key|access[ _-]?key|client[ _-]?secret|shared[ _-]?secret|psk|community(?: string)?|recovery key)`
 
 // labelHints are parts of the labels in lower case: a text with none of them needs no search for labels.
-var labelHints = []string{"pass", "pwd", "pw", "kennwort", "mdp", "contrase", "clave", "wachtwoord", "pin", "secret", "geheimnis", "token", "otp",
-	"key", "psk", "community"}
+var labelHints = []string{
+	"pass", "pwd", "pw", "kennwort", "mdp", "contrase", "clave", "wachtwoord", "pin", "secret", "geheimnis", "token", "otp",
+	"key", "psk", "community",
+}
 
 // A pattern's last group is the secret; accept, where given, decides on the value. Of hints, where given, one must be in
 // the text.

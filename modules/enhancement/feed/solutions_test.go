@@ -12,8 +12,11 @@ func TestSolutionsAreMirrored(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.desk.solutions = []Solution{
-		{ID: "1", Title: " VPN ", Body: "<h2>Reset</h2>"}, {ID: "2", Body: "text"}, {ID: "3", Title: "Empty", Body: " "},
-		{ID: "4", Title: "Printer", Body: "text"}, {ID: "5", Title: "Mail", Body: "text"},
+		{ID: "1", Title: " VPN ", Body: "<h2>Reset</h2>"},
+		{ID: "2", Body: "text"},
+		{ID: "3", Title: "Empty", Body: " "},
+		{ID: "4", Title: "Printer", Body: "text"},
+		{ID: "5", Title: "Mail", Body: "text"},
 	}
 	b.store.articles["acme/mine"] = Article{ID: "mine", Collection: "default"}
 	b.store.articles["other/solution-9"] = Article{ID: "solution-9", Collection: Collection}

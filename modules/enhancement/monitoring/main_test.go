@@ -19,8 +19,10 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // at is the time of every ticket of these tests.
 var at = time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC)
 
-var fileServer = evidence.System{Hostname: "FS-01.corp.example", IP: "10.2.3.4", Role: "File server"}
-var webServer = evidence.System{Hostname: "web-07", IP: "2001:db8::7", Role: "web server"}
+var (
+	fileServer = evidence.System{Hostname: "FS-01.corp.example", IP: "10.2.3.4", Role: "File server"}
+	webServer  = evidence.System{Hostname: "web-07", IP: "2001:db8::7", Role: "web server"}
+)
 
 const token = "s3cret-t0ken"
 

@@ -24,8 +24,10 @@ type zabbixSimulator struct {
 var zabbixParams = map[string][]string{
 	"host.get":          {"output", "filter", "searchByAny"},
 	"hostinterface.get": {"output", "filter", "searchByAny", "selectHosts"},
-	"event.get": {"output", "source", "object", "value", "hostids", "severities", "problem_time_from", "problem_time_till",
-		"time_from", "time_till", "selectHosts", "sortfield", "sortorder", "limit"},
+	"event.get": {
+		"output", "source", "object", "value", "hostids", "severities", "problem_time_from", "problem_time_till",
+		"time_from", "time_till", "selectHosts", "sortfield", "sortorder", "limit",
+	},
 }
 
 func (s zabbixSimulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {

@@ -26,8 +26,10 @@ func bundle() evidence.Bundle {
 	return evidence.Bundle{
 		Ticket: evidence.Ticket{ID: "9001", Subject: "Outlook cannot send", CreatedAt: noon},
 		Similar: []evidence.SimilarTicket{
-			{ID: "T-4711", Subject: "Outlook 0x80040115 after archive job", Resolution: "Re-ran the archive job on hc-ex-02 and freed 40 GB on disk E.",
-				ResolvedAt: noon.AddDate(0, -8, 0), Score: 0.83},
+			{
+				ID: "T-4711", Subject: "Outlook 0x80040115 after archive job", Resolution: "Re-ran the archive job on hc-ex-02 and freed 40 GB on disk E.",
+				ResolvedAt: noon.AddDate(0, -8, 0), Score: 0.83,
+			},
 			{ID: "T-4650", Subject: "Outlook disconnected", Resolution: "Recreated the Outlook profile.", ResolvedAt: noon.AddDate(0, -9, 0), Score: 0.41},
 		},
 		Articles: []evidence.Article{{ID: "KB-7Q2F", Title: "Exchange archive runbook", Section: "Archive job stuck", URL: "https://kb.harbor.example/1"}},
@@ -37,8 +39,11 @@ func bundle() evidence.Bundle {
 			{ID: "M-1", Provider: "zabbix", Host: "hc-ex-02", Summary: "Disk E: 96 % used", Severity: "high", Since: noon.Add(-5 * time.Hour), AboutHost: true},
 		},
 		Sources: []evidence.SourceReport{
-			{Name: "similar_tickets", Outcome: evidence.Found}, {Name: "knowledge", Outcome: evidence.Found}, {Name: "inventory", Outcome: evidence.Found},
-			{Name: "monitoring", Outcome: evidence.Found}, {Name: "documentation", Outcome: evidence.NotConfigured},
+			{Name: "similar_tickets", Outcome: evidence.Found},
+			{Name: "knowledge", Outcome: evidence.Found},
+			{Name: "inventory", Outcome: evidence.Found},
+			{Name: "monitoring", Outcome: evidence.Found},
+			{Name: "documentation", Outcome: evidence.NotConfigured},
 		},
 	}
 }
@@ -48,11 +53,15 @@ func fullAnswer() evidence.Answer {
 		Mode: evidence.Full, Verdict: evidence.ActionSuggested,
 		LikelyCause:  &evidence.Claim{Text: "The archive job on hc-ex-02 likely failed and disk E is full.", EvidenceIDs: []string{"T-4711", "M-1", evidence.TicketRef}},
 		Alternatives: []evidence.Claim{{Text: "A broken Outlook profile.", EvidenceIDs: []string{"T-4650"}}},
-		Evidence: []evidence.Claim{{Text: "T-4711 had the same error 0x80040115.", EvidenceIDs: []string{"T-4711"}},
-			{Text: "Disk E on hc-ex-02 is at 96%.", EvidenceIDs: []string{"M-1", "S-hc-ex-02"}}},
-		Steps: []evidence.Step{{Text: "Re-run the archive job.", Safety: evidence.Reversible, EvidenceIDs: []string{"T-4711"}},
+		Evidence: []evidence.Claim{
+			{Text: "T-4711 had the same error 0x80040115.", EvidenceIDs: []string{"T-4711"}},
+			{Text: "Disk E on hc-ex-02 is at 96%.", EvidenceIDs: []string{"M-1", "S-hc-ex-02"}},
+		},
+		Steps: []evidence.Step{
+			{Text: "Re-run the archive job.", Safety: evidence.Reversible, EvidenceIDs: []string{"T-4711"}},
 			{Text: "Check the state of the archive job.", Safety: evidence.ReadOnly, EvidenceIDs: []string{"KB-7Q2F"}},
-			{Text: "Extend disk E.", Safety: evidence.NeedsApproval}},
+			{Text: "Extend disk E.", Safety: evidence.NeedsApproval},
+		},
 		Similar:    []evidence.Remark{{ID: "T-4711", Why: "Same error and same server."}},
 		Confidence: evidence.Confidence{Level: "high", Value: 0.76},
 	}
@@ -83,16 +92,23 @@ func scenarios() map[string]Input {
 		"facts_only": input(func(in *Input) { in.Answer = factsAnswer(evidence.ReasonNotConfigured) }),
 		"nothing_found": input(func(in *Input) {
 			in.Answer = evidence.Answer{Mode: evidence.FactsOnly, Reason: evidence.ReasonNoEvidence, Verdict: evidence.Inconclusive}
-			in.Bundle = evidence.Bundle{Ticket: bundle().Ticket, Sources: []evidence.SourceReport{{Name: "similar_tickets", Outcome: evidence.Nothing},
-				{Name: "knowledge", Outcome: evidence.Nothing}, {Name: "inventory", Outcome: evidence.Nothing}, {Name: "monitoring", Outcome: evidence.NotConfigured}}}
+			in.Bundle = evidence.Bundle{Ticket: bundle().Ticket, Sources: []evidence.SourceReport{
+				{Name: "similar_tickets", Outcome: evidence.Nothing},
+				{Name: "knowledge", Outcome: evidence.Nothing},
+				{Name: "inventory", Outcome: evidence.Nothing},
+				{Name: "monitoring", Outcome: evidence.NotConfigured},
+			}}
 		}),
 		"storm": input(func(in *Input) {
 			in.Bundle.Storm = &evidence.Storm{Count: 7, Window: 30 * time.Minute, Tickets: []string{"9001", "9002", "9003", "9004", "9005", "9006", "9007"}}
 		}),
 		"sources_failed": input(func(in *Input) {
-			in.Bundle.Sources = []evidence.SourceReport{{Name: "similar_tickets", Outcome: evidence.Failed, Reason: "the database did not answer"},
-				{Name: "knowledge", Outcome: evidence.Skipped, Reason: "switched off for this tenant"}, {Name: "inventory", Outcome: evidence.Nothing},
-				{Name: "monitoring", Outcome: evidence.TimedOut, Reason: "no answer in 5 s"}}
+			in.Bundle.Sources = []evidence.SourceReport{
+				{Name: "similar_tickets", Outcome: evidence.Failed, Reason: "the database did not answer"},
+				{Name: "knowledge", Outcome: evidence.Skipped, Reason: "switched off for this tenant"},
+				{Name: "inventory", Outcome: evidence.Nothing},
+				{Name: "monitoring", Outcome: evidence.TimedOut, Reason: "no answer in 5 s"},
+			}
 			in.Bundle.Similar, in.Bundle.Systems, in.Bundle.Monitoring = nil, nil, nil
 		}),
 		"german":     input(func(in *Input) { in.Language = "de-CH" }),

@@ -42,9 +42,7 @@ const (
 	maxSections  = 500
 )
 
-// code is the part of an evidence id that names the article: short enough to be read aloud, and the same for ever.
-func (a Article) code() string { return articleCode(a.ID) }
-
+// articleCode is the part of an evidence id that names the article: short enough to be read aloud, and the same for ever.
 func articleCode(articleID string) string {
 	sum := sha256.Sum256([]byte(articleID))
 	return base32.StdEncoding.EncodeToString(sum[:])[:6]

@@ -243,7 +243,7 @@ func (im *ticketImport) readJSONL(ctx context.Context) error {
 			}
 		}
 		if err != nil {
-			return nil
+			return nil //nolint:nilerr // only the end of the file is left
 		}
 	}
 }

@@ -214,7 +214,7 @@ func isDateOrTime(s string) bool {
 // fold lower-cases and strips accents: "Übertragung" and "ubertragung" meet, as do full-width digits and plain ones.
 func fold(s string) string {
 	ascii := true
-	for i := 0; i < len(s); i++ {
+	for i := range len(s) {
 		if s[i] >= utf8.RuneSelf {
 			ascii = false
 			break

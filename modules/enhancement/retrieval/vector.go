@@ -15,7 +15,7 @@ type term uint32
 // hash is FNV-1a in 64 bits, folded, so that both halves count.
 func hash(s string) term {
 	h := uint64(14695981039346656037)
-	for i := 0; i < len(s); i++ {
+	for i := range len(s) {
 		h = (h ^ uint64(s[i])) * 1099511628211
 	}
 	return term(h ^ h>>32)

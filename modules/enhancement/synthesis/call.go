@@ -145,7 +145,8 @@ func (c *Client) params(model string, pr prompt, prof profile) openai.ChatComple
 		p.ResponseFormat.OfJSONObject = &shared.ResponseFormatJSONObjectParam{}
 	default:
 		p.ResponseFormat.OfJSONSchema = &shared.ResponseFormatJSONSchemaParam{JSONSchema: shared.ResponseFormatJSONSchemaJSONSchemaParam{
-			Name: schemaName, Strict: param.NewOpt(true), Schema: answerSchema()}}
+			Name: schemaName, Strict: param.NewOpt(true), Schema: answerSchema(),
+		}}
 	}
 	return p
 }

@@ -38,8 +38,10 @@ func TestFactsOnlyKeepsItsBarAndIsHonest(t *testing.T) {
 	}
 
 	a = FactsOnly(evidence.Bundle{Ticket: exchangeBundle().Ticket}, evidence.ReasonNoEvidence)
-	require.Equal(t, evidence.Answer{Mode: evidence.FactsOnly, Reason: evidence.ReasonNoEvidence, Verdict: evidence.Inconclusive,
-		Confidence: evidence.Confidence{Level: "low"}}, a)
+	require.Equal(t, evidence.Answer{
+		Mode: evidence.FactsOnly, Reason: evidence.ReasonNoEvidence, Verdict: evidence.Inconclusive,
+		Confidence: evidence.Confidence{Level: "low"},
+	}, a)
 }
 
 func TestFactsOnlyQuotesNoInstructionsToPeopleOrModels(t *testing.T) {

@@ -23,8 +23,10 @@ type ground struct {
 }
 
 func newGround(b evidence.Bundle, allowedHosts []string) *ground {
-	g := &ground{ids: map[string]string{}, similar: map[string]bool{}, terms: map[string]bool{}, numbers: map[string]bool{},
-		addresses: map[string]bool{}, allowedHosts: allowedHosts}
+	g := &ground{
+		ids: map[string]string{}, similar: map[string]bool{}, terms: map[string]bool{}, numbers: map[string]bool{},
+		addresses: map[string]bool{}, allowedHosts: allowedHosts,
+	}
 	for _, id := range b.IDs() {
 		g.ids[strings.ToLower(id)] = id
 	}

@@ -30,7 +30,8 @@ var priceFile []byte
 var priceList = func() (list struct {
 	Prices      []Price           `json:"prices"`
 	Retirements map[string]string `json:"retirements"`
-}) {
+},
+) {
 	if err := json.Unmarshal(priceFile, &list); err != nil {
 		panic("the embedded price list is broken: " + err.Error())
 	}

@@ -136,30 +136,40 @@ func evidenceJSON(b evidence.Bundle, p *pseudonyms, budget int) string {
 	}
 	t := b.Ticket
 	doc := promptEvidence{
-		Ticket: promptTicket{ID: evidence.TicketRef, Subject: text(t.Subject, 80), Priority: text(t.Priority, 10), Category: text(t.Category, 20),
-			Created: day(t.CreatedAt), Text: text(t.Description, share(shareTicket, 1))},
+		Ticket: promptTicket{
+			ID: evidence.TicketRef, Subject: text(t.Subject, 80), Priority: text(t.Priority, 10), Category: text(t.Category, 20),
+			Created: day(t.CreatedAt), Text: text(t.Description, share(shareTicket, 1)),
+		},
 		Similar: []promptSimilar{}, Articles: []promptArticle{}, Systems: []promptSystem{}, Monitoring: []promptObservation{},
 	}
 	similar := firstN(b.Similar, 5)
 	for _, s := range similar {
 		each := share(shareSimilar, len(similar))
-		doc.Similar = append(doc.Similar, promptSimilar{ID: s.ID, Solved: day(s.ResolvedAt), Similarity: similarity(s.Score),
-			Subject: text(s.Subject, 40), Problem: text(s.Excerpt, each*35/100), Resolution: text(s.Resolution, each*55/100)})
+		doc.Similar = append(doc.Similar, promptSimilar{
+			ID: s.ID, Solved: day(s.ResolvedAt), Similarity: similarity(s.Score),
+			Subject: text(s.Subject, 40), Problem: text(s.Excerpt, each*35/100), Resolution: text(s.Resolution, each*55/100),
+		})
 	}
 	articles := firstN(b.Articles, 4)
 	for _, a := range articles {
-		doc.Articles = append(doc.Articles, promptArticle{ID: a.ID, Title: text(a.Title, 30), Section: text(a.Section, 30),
-			Text: text(a.Excerpt, share(shareArticles, len(articles)))})
+		doc.Articles = append(doc.Articles, promptArticle{
+			ID: a.ID, Title: text(a.Title, 30), Section: text(a.Section, 30),
+			Text: text(a.Excerpt, share(shareArticles, len(articles))),
+		})
 	}
 	systems := firstN(b.Systems, 10)
 	for _, s := range systems {
-		doc.Systems = append(doc.Systems, promptSystem{ID: p.id(s.ID), Name: text(s.Hostname, 20), Address: text(s.IP, 20),
-			Role: text(s.Role, share(shareSystems, len(systems))), Location: text(s.Location, 20), Note: systemNote(s)})
+		doc.Systems = append(doc.Systems, promptSystem{
+			ID: p.id(s.ID), Name: text(s.Hostname, 20), Address: text(s.IP, 20),
+			Role: text(s.Role, share(shareSystems, len(systems))), Location: text(s.Location, 20), Note: systemNote(s),
+		})
 	}
 	monitoring := firstN(b.Monitoring, 8)
 	for _, m := range monitoring {
-		doc.Monitoring = append(doc.Monitoring, promptObservation{ID: m.ID, Host: text(m.Host, 20), Severity: text(m.Severity, 8),
-			Since: minute(m.Since), Text: text(m.Summary, share(shareMonitoring, len(monitoring))), About: about(m)})
+		doc.Monitoring = append(doc.Monitoring, promptObservation{
+			ID: m.ID, Host: text(m.Host, 20), Severity: text(m.Severity, 8),
+			Since: minute(m.Since), Text: text(m.Summary, share(shareMonitoring, len(monitoring))), About: about(m),
+		})
 	}
 	if b.Storm != nil {
 		doc.LookAlikes = b.Storm.Count

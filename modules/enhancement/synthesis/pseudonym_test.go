@@ -76,11 +76,15 @@ func TestNothingCoveredLeavesInAnyField(t *testing.T) {
 	b := exchangeBundle()
 	b.Ticket.Requester = "Canary Requester"
 	b.Ticket.AccountName = "Canary Account"
-	b.Systems = append(b.Systems, evidence.System{ID: "S-hc-canary-77", Hostname: "hc-canary-77", IP: "198.51.100.77", How: "name",
-		Metadata: map[string]string{"owner": "canary-metadata"}})
-	for _, f := range []*string{&b.Ticket.Subject, &b.Ticket.Description, &b.Ticket.Priority, &b.Ticket.Category, &b.Similar[0].Subject, &b.Similar[0].Excerpt,
+	b.Systems = append(b.Systems, evidence.System{
+		ID: "S-hc-canary-77", Hostname: "hc-canary-77", IP: "198.51.100.77", How: "name",
+		Metadata: map[string]string{"owner": "canary-metadata"},
+	})
+	for _, f := range []*string{
+		&b.Ticket.Subject, &b.Ticket.Description, &b.Ticket.Priority, &b.Ticket.Category, &b.Similar[0].Subject, &b.Similar[0].Excerpt,
 		&b.Similar[0].Resolution, &b.Articles[0].Title, &b.Articles[0].Section, &b.Articles[0].Excerpt, &b.Systems[0].Role, &b.Systems[0].Location,
-		&b.Monitoring[0].Host, &b.Monitoring[0].Severity, &b.Monitoring[0].Summary} {
+		&b.Monitoring[0].Host, &b.Monitoring[0].Severity, &b.Monitoring[0].Summary,
+	} {
 		*f += canary + "Canary Requester"
 	}
 	b.Articles[0].URL, b.Articles[0].Source = "https://canary.example/x", "canary-source"
