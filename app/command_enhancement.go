@@ -130,6 +130,16 @@ func (c *cli) detail(d enhancement.Detail, line func(...any)) {
 		line("  "+call.Model, fmt.Sprintf("%s, %d + %d tokens, %d ms, $%.6f", call.Outcome, call.PromptTokens, call.CompletionTokens, call.DurationMs, call.CostUSD))
 	}
 	line("cost", fmt.Sprintf("$%.6f", d.CostUSD))
+	if f := d.Findings; f != nil {
+		line("hidden text removed", f.Hidden.Total())
+		for _, kind := range sortedKeys(f.Masked) {
+			line("masked "+kind, f.Masked[kind])
+		}
+		line("statements dropped", len(f.Drops))
+		if len(f.RetiredModels) > 0 {
+			line("retired models", strings.Join(f.RetiredModels, ", "))
+		}
+	}
 	if d.Context != nil {
 		for _, s := range d.Context.Sources {
 			line("source "+s.Name, fmt.Sprintf("%s (%d) in %d ms", s.Outcome, s.Found, s.Duration.Milliseconds()))

@@ -198,15 +198,20 @@ func (d *doctor) queue(ctx context.Context, f *findings, base *db.DB) {
 	default:
 		f.ok("queue", "%s", strings.Join(all, ", "))
 	}
-	if workers.Stuck > 0 {
-		f.fail("running jobs", "see docs/runbooks/worker-failures.md", "%d run for longer than any may: their workers have hung or are gone", workers.Stuck)
-	}
+	reportWorkers(f, workers, waiting.Depth)
+}
+
+func reportWorkers(f *findings, w queueWorkers, waiting int64) {
 	const start = "start 'aiagents work' or 'aiagents all'; see docs/runbooks/worker-failures.md"
+	if w.Stuck > 0 {
+		f.fail("running jobs", "restart the workers; see docs/runbooks/worker-failures.md",
+			"%d run for longer than any may: their workers have hung or are gone", w.Stuck)
+	}
 	switch {
-	case workers.Alive > 0:
-		f.ok("workers", "%d alive", workers.Alive)
-	case waiting.Depth > 0:
-		f.fail("workers", start, "none is alive, and %d jobs wait", waiting.Depth)
+	case w.Alive > 0:
+		f.ok("workers", "%d alive", w.Alive)
+	case waiting > 0:
+		f.fail("workers", start, "none is alive, and %d jobs wait", waiting)
 	default:
 		f.warn("workers", start, "none is alive")
 	}

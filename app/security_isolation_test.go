@@ -1,15 +1,19 @@
 package app
 
 import (
+	"context"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
+	"aiagents/internal/secret"
 	"aiagents/internal/simulator/openai"
 	"aiagents/internal/simulator/servicedesk"
 	"aiagents/modules/enhancement/note"
@@ -41,28 +45,39 @@ var ordinary = []string{
 	"Disk is nearly full", "Teams has no sound", "Printer jams on tray two", "Laptop is slow after an update", "Badge does not open the door",
 }
 
-// importPast feeds one customer's past through the commands that an operator uses.
-func importPast(t *testing.T, h *harness, tenantID string, c canaries) {
-	t.Helper()
+// pastTickets, pastArticle and pastHosts are one customer's past.
+func pastTickets(c canaries) string {
 	csv := "ticket_id,subject,description,resolution,resolved_at,priority,tags\n"
 	for i := range 4 {
 		csv += fmt.Sprintf("%d,Backup of %s fails with error 0x8007045d,Nightly backup of %s to the tape library fails with error 0x8007045d,"+
 			"Replaced the %s cable of the tape library and ran the backup again; error 0x8007045d is gone.,2026-10-0%dT08:00:00Z,high,backup\n", 500+i, sameHost, sameHost, c.ticket, i+1)
 	}
-	for i := range 60 {
+	for i := range 40 {
 		csv += fmt.Sprintf("%d,%s on machine %d,User reports %s.,%s.,2026-09-01T08:00:00Z,low,\n", 600+i, ordinary[i%len(ordinary)], i, ordinary[i%len(ordinary)], "Restarted it and confirmed with the user")
 	}
+	return csv
+}
+
+func pastArticle(c canaries) string {
+	return "# Backup error 0x8007045d\n\nThe tape library reports error 0x8007045d when its " + c.article + " cable is loose. Reseat it, then run the nightly backup again.\n"
+}
+
+func pastHosts(c canaries) string {
+	return "ip,hostname,role,location\n10.44.7.9," + sameHost + ",file server," + c.host + "\n"
+}
+
+// importPast feeds one customer's past through the commands that an operator uses.
+func importPast(t *testing.T, h *harness, tenantID string, c canaries) {
+	t.Helper()
 	dir := t.TempDir()
-	article := "# Backup error 0x8007045d\n\nThe tape library reports error 0x8007045d when its " + c.article + " cable is loose. Reseat it, then run the nightly backup again.\n"
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "backup.md"), []byte(article), 0o600))
-	hosts := "ip,hostname,role,location\n10.44.7.9," + sameHost + ",file server," + c.host + "\n"
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "backup.md"), []byte(pastArticle(c)), 0o600))
 	for _, command := range []struct {
 		in   string
 		args []string
 	}{
-		{csv, []string{"tickets", "import", "-", "--format", "csv"}},
+		{pastTickets(c), []string{"tickets", "import", "-", "--format", "csv"}},
 		{"", []string{"knowledge", "import", dir}},
-		{hosts, []string{"inventory", "import", "-"}},
+		{pastHosts(c), []string{"inventory", "import", "-"}},
 	} {
 		code, out, errOut := h.cli(command.in, append(command.args, "--tenant", tenantID)...)
 		require.Zero(t, code, "%v: %s%s", command.args, out, errOut)
@@ -300,4 +315,38 @@ func TestATicketOfAnotherAccountIsRefused(t *testing.T) {
 	// The rightful tenant gets its note.
 	require.Equal(t, 202, bakery.send(bakery.body(foreign)).status)
 	require.Contains(t, bakery.note(foreign).Description, "AIA-")
+}
+
+// Outside development no role starts on a database that would not keep tenants apart, and one that runs says so.
+func TestARoleRefusesADatabaseThatDoesNotIsolate(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, withRole("serve"))
+	begin := func(environment, url string) error {
+		cfg := h.cfg
+		cfg.Environment, cfg.Database.URL = environment, secret.New(url)
+		p, err := start(t.Context(), roles["serve"], cfg, h.logs, io.Discard)
+		if err == nil {
+			p.abandon(context.WithoutCancel(t.Context()))
+			require.NoError(t, p.public.listener.Close())
+		}
+		return err
+	}
+	require.NoError(t, begin(production, h.db.AppURL))
+	for _, environment := range []string{production, staging} {
+		require.ErrorContains(t, begin(environment, h.db.OwnerURL), "owns tenant tables")
+		require.ErrorContains(t, begin(environment, h.db.AdminURL), "is a superuser")
+	}
+	require.NoError(t, begin(development, h.db.OwnerURL))
+	require.Contains(t, h.logs.String(), "tenants are not isolated by the database")
+
+	require.Equal(t, 200, h.do("GET", h.publicURL()+"/health/ready", nil).status)
+	owner, err := pgx.Connect(t.Context(), h.db.OwnerURL)
+	require.NoError(t, err)
+	defer func() { _ = owner.Close(context.Background()) }()
+	_, err = owner.Exec(t.Context(), `ALTER TABLE ticket_history NO FORCE ROW LEVEL SECURITY`)
+	require.NoError(t, err)
+	ready := h.do("GET", h.publicURL()+"/health/ready", nil)
+	require.Equal(t, 503, ready.status)
+	require.Contains(t, ready.body, "ticket_history")
+	require.ErrorContains(t, begin(production, h.db.AppURL), "ticket_history")
 }

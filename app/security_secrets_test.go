@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -22,6 +23,7 @@ import (
 	"aiagents/internal/secret"
 	"aiagents/internal/simulator/openai"
 	"aiagents/internal/simulator/servicedesk"
+	"aiagents/modules/enhancement/retrieval"
 	"aiagents/modules/tenant"
 )
 
@@ -277,7 +279,7 @@ func TestServersThatQuoteRequestsLeakNothing(t *testing.T) {
 	modelURL, modelCalls := parrot(t, 400, 401, 403, 404, 429, 500, 302, 200)
 	h := newHarness(t, withEnviron(append(words.environ(t), envPrefix+"OPENAI_BASE_URL="+modelURL+"/v1", envPrefix+"OPENAI_RETRY_DELAY=1ms")...))
 	words.addHarness(t, h)
-	importPast(t, h, h.tenant("acme", nil, nil).id, canaries{ticketWords["a description"], ticketWords["an article"], "Room"})
+	past := canaries{ticketWords["a description"], ticketWords["an article"], "Room"}
 	for n, status := range []int{400, 401, 403, 404, 429, 500, 302, 200} {
 		deskURL, deskCalls := parrot(t, status)
 		for edition, key := range map[string]string{tenant.Generic: words["bearer of a bridge"], tenant.OnPrem: words["desk key"]} {
@@ -287,7 +289,10 @@ func TestServersThatQuoteRequestsLeakNothing(t *testing.T) {
 			})
 			require.NoError(t, err)
 			tt := &testTenant{h: h, id: id, secret: created.WebhookSecret.Reveal()}
-			importPast(t, h, id, canaries{ticketWords["a description"], ticketWords["an article"], "Room"})
+			_, err = h.p.system.tickets.ImportTickets(t.Context(), id, retrieval.CSV, strings.NewReader(pastTickets(past)), 0, nil)
+			require.NoError(t, err)
+			_, err = h.p.system.tickets.ImportArticles(t.Context(), id, "default", fstest.MapFS{"backup.md": {Data: []byte(pastArticle(past))}}, nil)
+			require.NoError(t, err)
 			require.Equal(t, 202, tt.send(tt.body(fmt.Sprint(n), "subject", "Gloxinia "+sameTicket.Subject, "description", "Pimpernel "+sameTicket.Description)).status)
 			troubled(tt, fmt.Sprint(n))
 		}

@@ -23,6 +23,7 @@ CREATE TABLE enhancement_history (
     ticket_created_at  timestamptz,
     context_gathered   jsonb,
     llm_output         text,
+    findings           jsonb,
     note_html          text,
     note_id            text        NOT NULL DEFAULT '',
     error_message      text,

@@ -142,8 +142,9 @@ func (f *fakeNotes) Post(_ context.Context, n Note) (Posted, error) {
 func (f *fakeNotes) RecordPostedTx(context.Context, pgx.Tx, Note, Posted) error { return nil }
 
 type fakeModel struct {
-	calls int
-	err   error
+	calls    int
+	err      error
+	findings synthesis.Result
 }
 
 func (f *fakeModel) Synthesise(_ context.Context, b evidence.Bundle, _ synthesis.Options) (synthesis.Result, error) {
@@ -152,6 +153,7 @@ func (f *fakeModel) Synthesise(_ context.Context, b evidence.Bundle, _ synthesis
 		return synthesis.Result{}, f.err
 	}
 	return synthesis.Result{
+		Hidden: f.findings.Hidden, Masked: f.findings.Masked, Drops: f.findings.Drops, RetiredModels: f.findings.RetiredModels,
 		Answer: synthesis.FactsOnly(b, evidence.ReasonNotConfigured),
 		Calls:  []synthesis.Call{{Model: "gpt-test", Outcome: "ok", Usage: synthesis.Usage{PromptTokens: 100, CompletionTokens: 20}, CostUSD: 0.001}},
 	}, nil
@@ -614,4 +616,20 @@ func TestDelaysAndPriorities(t *testing.T) {
 	for text, want := range map[string]int{"": 2, "High": 1, "critical": 1, "P1": 1, "medium": 2, "Low": 2, "whatever": 2} {
 		require.Equal(t, want, priorityOf(text), text)
 	}
+}
+
+func TestARunKeepsWhatTheGuardsFound(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.model.findings = synthesis.Result{
+		Hidden: evidence.Hidden{Characters: 3}, Masked: map[string]int{"MAIL": 1},
+		Drops: []synthesis.Drop{{Part: "steps", Cause: "host"}}, RetiredModels: []string{"gpt-old"},
+	}
+	id := b.deliver(t, created("k1", "4711")).ID
+	require.NoError(t, b.attempt(t, id))
+	got := b.show(t, id).Findings
+	require.Equal(t, 3, got.Hidden.Total())
+	require.Equal(t, 1, got.Masked["MAIL"])
+	require.Equal(t, "host", got.Drops[0].Cause)
+	require.Equal(t, []string{"gpt-old"}, got.RetiredModels)
 }

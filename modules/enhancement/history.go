@@ -14,6 +14,7 @@ import (
 	"aiagents/db"
 	"aiagents/internal/fault"
 	"aiagents/modules/enhancement/evidence"
+	"aiagents/modules/enhancement/synthesis"
 )
 
 // Summary is one row of the history as a list shows it.
@@ -49,8 +50,25 @@ type Detail struct {
 	Context     *evidence.Bundle `json:"context"`
 	Answer      *evidence.Answer `json:"answer"`
 	NoteHTML    *string          `json:"note_html"`
+	Findings    *Findings        `json:"findings"`
 	Calls       []CallRecord     `json:"model_calls"`
 	CostUSD     float64          `json:"cost_usd"`
+}
+
+// Findings is what the guards around the model found in one run.
+type Findings struct {
+	// Hidden counts what was cleaned out of the evidence before it was sent: invisible characters, markup, encoded text.
+	Hidden evidence.Hidden `json:"hidden"`
+	// Masked counts placeholders by kind.
+	Masked map[string]int `json:"masked,omitempty"`
+	// Drops are the statements of the model that the evidence did not cover.
+	Drops []synthesis.Drop `json:"drops,omitempty"`
+	// RetiredModels were asked and are unknown to the server.
+	RetiredModels []string `json:"retired_models,omitempty"`
+}
+
+func findingsOf(res synthesis.Result) Findings {
+	return Findings{Hidden: res.Hidden, Masked: res.Masked, Drops: res.Drops, RetiredModels: res.RetiredModels}
 }
 
 // CallRecord is one call of a model.
@@ -141,9 +159,10 @@ func detailTx(ctx context.Context, tx pgx.Tx, tenantID string, id uuid.UUID) (De
 		ContextGathered []byte
 		LlmOutput       *string
 		NoteHTML        *string
+		Findings        []byte
 	}
 	rows, err := tx.Query(ctx, `
-		SELECT `+summaryColumns+`, subject, description, priority, timings, context_gathered, llm_output, note_html
+		SELECT `+summaryColumns+`, subject, description, priority, timings, context_gathered, llm_output, note_html, findings
 		FROM enhancement_history WHERE tenant_id = $1 AND id = $2`, tenantID, id)
 	if err != nil {
 		return Detail{}, fmt.Errorf("read enhancement: %w", err)
@@ -167,6 +186,11 @@ func detailTx(ctx context.Context, tx pgx.Tx, tenantID string, id uuid.UUID) (De
 	if r.LlmOutput != nil {
 		if err := json.Unmarshal([]byte(*r.LlmOutput), &d.Answer); err != nil {
 			return Detail{}, fmt.Errorf("read stored answer: %w", err)
+		}
+	}
+	if r.Findings != nil {
+		if err := json.Unmarshal(r.Findings, &d.Findings); err != nil {
+			return Detail{}, fmt.Errorf("read stored findings: %w", err)
 		}
 	}
 	return d, nil
@@ -200,7 +224,7 @@ func (m *Module) Retry(ctx context.Context, tenantID string, id uuid.UUID) error
 		_, err = tx.Exec(ctx, `
 			UPDATE enhancement_history
 			SET status = 'pending', stage = 'received', outcome = '', reason = '', error_message = NULL, attempts = 0,
-			    context_gathered = NULL, llm_output = NULL, note_html = NULL, completed_at = NULL, started_at = NULL,
+			    context_gathered = NULL, llm_output = NULL, note_html = NULL, findings = NULL, completed_at = NULL, started_at = NULL,
 			    processing_time_ms = NULL, timings = '{}', created_at = now(), epoch = epoch + 1, rerun = true
 			WHERE tenant_id = $1 AND id = $2`, tenantID, id)
 		if db.HasSQLState(err, db.UniqueViolation) {

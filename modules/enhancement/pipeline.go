@@ -201,9 +201,17 @@ func (m *Module) keepAnswer(ctx context.Context, r *run, b evidence.Bundle, res 
 	if err != nil {
 		return res.Answer, "", fmt.Errorf("encode answer: %w", err)
 	}
+	found, err := json.Marshal(findingsOf(res))
+	if err != nil {
+		return res.Answer, "", fmt.Errorf("encode findings: %w", err)
+	}
+	if len(res.RetiredModels) > 0 {
+		r.log.WarnContext(ctx, "a configured model is unknown to the server or retired: name another in openai.model or openai.fallback_models",
+			"models", res.RetiredModels)
+	}
 	err = m.durably(ctx, r, func(ctx context.Context, tx pgx.Tx) error {
-		if err := updateTx(ctx, tx, r, `stage = 'synthesised', llm_output = $4, note_html = $5, timings = $6`,
-			string(stored), html, r.timings); err != nil {
+		if err := updateTx(ctx, tx, r, `stage = 'synthesised', llm_output = $4, note_html = $5, timings = $6, findings = $7`,
+			string(stored), html, r.timings, found); err != nil {
 			return err
 		}
 		return insertCallsTx(ctx, tx, r, res.Calls)
