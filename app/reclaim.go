@@ -30,9 +30,10 @@ type heartbeats struct {
 	reclaimed prometheus.Counter
 	alive     prometheus.Gauge
 
-	// streak counts beats in a row that succeeded. After an outage of the database all workers look silent for a
-	// moment, so nobody sweeps before the others had the time to beat again.
-	streak int
+	// last is this worker's last beat that succeeded; others are judged from judgeFrom on. After a long outage of the
+	// database all workers look silent for a moment, so nobody sweeps before the others had the time to beat again. A short
+	// one, in which nobody can have become silent, must not hold up the jobs of those who really died.
+	last, judgeFrom time.Time
 }
 
 func newHeartbeats(d *db.DB, clientID string, interval time.Duration, logger *slog.Logger) *heartbeats {
@@ -71,6 +72,10 @@ func (h *heartbeats) run(ctx context.Context) {
 func (h *heartbeats) beat(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, h.interval)
 	defer cancel()
+	now := time.Now()
+	if now.Sub(h.last) > h.silence()-h.interval {
+		h.judgeFrom = now.Add(2 * h.interval)
+	}
 	var reclaimed int64
 	err := h.db.InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		var alive int
@@ -84,17 +89,16 @@ func (h *heartbeats) beat(ctx context.Context) error {
 			return fmt.Errorf("beat: %w", err)
 		}
 		h.alive.Set(float64(alive))
-		if h.streak < silentBeats {
+		if now.Before(h.judgeFrom) {
 			return nil
 		}
 		reclaimed, err = h.sweepTx(ctx, tx)
 		return err
 	})
 	if err != nil {
-		h.streak = 0
 		return err
 	}
-	h.streak++
+	h.last = now
 	if reclaimed > 0 {
 		h.reclaimed.Add(float64(reclaimed))
 		h.logger.WarnContext(ctx, "jobs of silent workers were queued again", "jobs", reclaimed)

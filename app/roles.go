@@ -56,9 +56,10 @@ func start(ctx context.Context, r role, cfg Config, logs, progress io.Writer) (p
 	if p.db, err = openDatabase(ctx, cfg, false, logger, progress); err != nil {
 		return nil, err
 	}
+	building := p // a failed return sets p to nil before the deferred call
 	defer func() {
 		if err != nil {
-			p.abandon(context.WithoutCancel(ctx))
+			building.abandon(context.WithoutCancel(ctx))
 		}
 	}()
 	if err := p.db.guard(ctx, cfg, logger); err != nil {
@@ -215,8 +216,13 @@ func (p *process) abandon(ctx context.Context) {
 		// The start's own error is the one to report.
 		_ = p.client.StopAndCancel(stopping)
 	}
-	if p.ops != nil {
-		_ = p.ops.listener.Close()
+	for _, s := range []*server{p.ops, p.public} {
+		if s != nil {
+			_ = s.listener.Close()
+		}
+	}
+	if p.system != nil {
+		p.system.close(ctx)
 	}
 	p.db.close(ctx)
 }

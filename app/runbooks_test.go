@@ -33,8 +33,17 @@ func readRunbook(t *testing.T, name string) string {
 	return string(raw)
 }
 
+// runbookTools are an operator's programs. A machine with Go alone may lack them, and the product does not need them; where CI
+// runs they are installed.
+var runbookTools = []string{"bash", "curl", "openssl", "pg_dump", "pg_restore", "createdb"}
+
 func TestTheCommandsOfEveryRunbookWork(t *testing.T) {
 	t.Parallel()
+	for _, tool := range runbookTools {
+		if _, err := exec.LookPath(tool); err != nil && os.Getenv("CI") == "" {
+			t.Skipf("the runbooks' commands need %s, which this machine does not have; CI has it", tool)
+		}
+	}
 	for _, name := range runbooks {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -73,7 +73,8 @@ func restricted(t *testing.T, spec corev1.PodSpec) string {
 	evaluator, err := policy.NewEvaluator(policy.DefaultChecks(), nil)
 	require.NoError(t, err)
 	level := podsecurity.LevelVersion{Level: podsecurity.LevelRestricted, Version: podsecurity.LatestVersion()}
-	return policy.AggregateCheckResults(evaluator.EvaluatePod(level, &metav1.ObjectMeta{}, &spec)).ForbiddenDetail()
+	result := policy.AggregateCheckResults(evaluator.EvaluatePod(level, &metav1.ObjectMeta{}, &spec))
+	return result.ForbiddenDetail()
 }
 
 func TestPodsPassPodSecurityRestricted(t *testing.T) {

@@ -43,22 +43,22 @@ var (
 	}
 )
 
-// times spreads n acts over the time in which the load is sent: each after a random share of the step.
+// times spreads n acts over nine tenths of the time in which the load is sent, each at a random moment of its share, so
+// that the last one still meets work under way.
 func times(ctx context.Context, dice *rand.Rand, n int, over time.Duration, act func(int) error) error {
 	if n == 0 {
 		return nil
 	}
-	step := over / time.Duration(n)
+	begin, step := time.Now(), over*9/10/time.Duration(n)
 	for i := range n {
-		wait := time.Duration(dice.Int64N(int64(step) + 1))
-		pause(ctx, wait)
+		at := begin.Add(time.Duration(i)*step + time.Duration(dice.Int64N(int64(step)+1)))
+		pause(ctx, time.Until(at))
 		if ctx.Err() != nil {
 			return nil
 		}
 		if err := act(i); err != nil {
 			return err
 		}
-		pause(ctx, step-wait)
 	}
 	return nil
 }
@@ -219,7 +219,7 @@ func freezeWorkers(n int, over time.Duration) fault {
 		if r.opts.quick {
 			d = 7 * time.Second
 		}
-		return times(ctx, dice, n, max(over, time.Duration(n)*(d+time.Second)), func(int) error {
+		return times(ctx, dice, n, max(over, time.Duration(n)*(d+time.Second)*2), func(int) error {
 			s := r.work[dice.IntN(len(r.work))]
 			if err := waitFor(ctx, time.Minute, s.name+" to be frozen", s.ready); err != nil {
 				return err
