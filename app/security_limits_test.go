@@ -204,6 +204,7 @@ type cable struct {
 
 // withCable puts a cable between the role and its database.
 func withCable(t testing.TB, c *cable) harnessOption {
+	t.Helper()
 	return withConfig(func(cfg *Config) {
 		u, err := url.Parse(cfg.Database.URL.Reveal())
 		require.NoError(t, err)

@@ -2,9 +2,10 @@ package app
 
 import (
 	"context"
+	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -54,6 +55,11 @@ func leaked(outlets map[string]string, words map[string]string) (leaks []string)
 		}
 	}
 	return leaks
+}
+
+// spellings are the forms in which a secret may show.
+func spellings(s string) []string {
+	return []string{s, hex.EncodeToString([]byte(s)), base64.StdEncoding.EncodeToString([]byte(s)), base64.RawURLEncoding.EncodeToString([]byte(s))}
 }
 
 // secretWords are every secret of an installation, each recognisable.
@@ -266,7 +272,7 @@ func parrot(t *testing.T, statuses ...int) (string, *atomic.Int64) {
 			"response_status": map[string]any{"status_code": 4000, "status": "failed", "messages": []any{map[string]any{"status_code": 4001, "message": string(quoted)}}},
 		})
 		if err == nil {
-			_, _ = io.WriteString(w, string(body)) // a client that left reads nothing
+			_, _ = w.Write(body) // a client that left reads nothing
 		}
 	}))
 	t.Cleanup(srv.Close)

@@ -217,6 +217,7 @@ func TestNoTenantLeaksThroughThePool(t *testing.T) {
 
 // useThePool runs one transaction that may be cancelled at any moment, and one without a tenant behind it.
 func useThePool(t *testing.T, d *db.DB, id string, random *rand.Rand) error {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	if random.IntN(10) == 0 {

@@ -335,17 +335,20 @@ func TestReplicasBelongToTheScalerWhereThereIsOne(t *testing.T) {
 func TestPoliciesOpenWhatIsNeededAndNothingElse(t *testing.T) {
 	t.Parallel()
 	objects := render(t, matrix(t)["production"]...)
-	ports := func(p *networkingv1.NetworkPolicy) map[string][]int {
-		found := map[string][]int{}
+	ports := func(p *networkingv1.NetworkPolicy) map[string][]string {
+		found := map[string][]string{}
 		for _, rule := range p.Spec.Egress {
 			for _, to := range rule.To {
-				target := "pods"
-				if to.IPBlock != nil {
+				target := "dns"
+				switch {
+				case to.IPBlock != nil:
 					target = to.IPBlock.CIDR
+				case to.NamespaceSelector == nil:
+					target = to.PodSelector.MatchLabels["app.kubernetes.io/component"]
 				}
 				for _, port := range rule.Ports {
-					if !slices.Contains(found[target], port.Port.IntValue()) {
-						found[target] = append(found[target], port.Port.IntValue())
+					if !slices.Contains(found[target], port.Port.String()) {
+						found[target] = append(found[target], port.Port.String())
 					}
 				}
 			}
@@ -353,11 +356,12 @@ func TestPoliciesOpenWhatIsNeededAndNothingElse(t *testing.T) {
 		}
 		return found
 	}
-	plain := map[string][]int{"pods": {53}, "10.0.8.0/24": {5432}}
+	plain := map[string][]string{"dns": {"53"}, "10.0.8.0/24": {"5432"}}
 	require.Equal(t, plain, ports(one[*networkingv1.NetworkPolicy](t, objects, "-api")))
 	require.Equal(t, plain, ports(one[*networkingv1.NetworkPolicy](t, objects, "-migrate")))
 	worker := maps.Clone(plain)
-	worker["0.0.0.0/0"], worker["::/0"], worker["10.20.0.0/16"] = []int{443}, []int{443}, []int{443, 8080, 8443}
+	worker["0.0.0.0/0"], worker["::/0"], worker["10.20.0.0/16"] = []string{"443"}, []string{"443"}, []string{"443", "8080", "8443"}
+	worker["api"] = []string{"http"}
 	require.Equal(t, worker, ports(one[*networkingv1.NetworkPolicy](t, objects, "-worker")))
 	for _, p := range all[*networkingv1.NetworkPolicy](objects) {
 		require.ElementsMatch(t, []networkingv1.PolicyType{"Ingress", "Egress"}, p.Spec.PolicyTypes)

@@ -250,9 +250,9 @@ func excuse(done *timeline, first, again modelCall) string {
 	switch {
 	case first.fault != openai.Good:
 		return "the model misbehaved"
-	case done.struck(windowKill, first.process, first.start, first.end):
+	case first.aborted && done.struck(windowKill, first.process, first.start, until):
 		return "the worker died while it asked"
-	case done.struck(windowKill, first.process, first.end, until):
+	case done.struck(windowKill, first.process, first.start, until):
 		return "the worker died with the answer (k4)"
 	case done.struck(windowFreeze, first.process, first.start, until):
 		return "the worker was frozen"

@@ -90,6 +90,7 @@ func TestNamedWindowsExcuseACall(t *testing.T) {
 	t.Parallel()
 	for name, forge := range map[string]func(e *evidence){
 		"the worker died while it asked": func(e *evidence) {
+			e.calls[0].aborted = true
 			e.done.add(window{kind: windowKill, process: "work-1.1", from: after(1.5), to: after(1.5)})
 		},
 		"the worker died with the answer (k4)": func(e *evidence) {

@@ -162,6 +162,6 @@ func (p *postgres) stop(ctx context.Context) {
 type awayError struct{ error }
 
 func away(err error) bool {
-	_, is := err.(awayError)
-	return is
+	var a awayError
+	return errors.As(err, &a)
 }
