@@ -101,7 +101,7 @@ func setValue(v reflect.Value, text string) error {
 		v.SetInt(int64(d))
 		return nil
 	}
-	switch v.Kind() { //nolint:exhaustive // the default names every kind that the configuration does not use
+	switch v.Kind() { // the default names every kind that the configuration does not use
 	case reflect.String:
 		v.SetString(text)
 	case reflect.Bool:

@@ -51,6 +51,7 @@ func newRepository(t *testing.T, jar []byte) *repository {
 }
 
 func (r *repository) options(t *testing.T) Options {
+	t.Helper()
 	return Options{DataDir: newDir(t), CacheDir: newProgramDir(t), BinaryRepositoryURL: r.URL, installed: func() []string { return nil }}
 }
 

@@ -24,6 +24,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // local is the policy of development, under which tests can reach their own servers.
 func local(t *testing.T) *Guard {
+	t.Helper()
 	g, err := New(Policy{AllowLoopback: true, AllowHTTP: true})
 	require.NoError(t, err)
 	return g

@@ -84,7 +84,7 @@ func TestAnswersAreClassifiedByCodeThenStatus(t *testing.T) {
 func TestTheTextOfAnAnswerStaysOut(t *testing.T) {
 	t.Parallel()
 	d := &sdp{link: &link{Connection: Connection{Edition: EditionOnPrem}}}
-	err := d.judge(&http.Response{StatusCode: 400, Header: http.Header{}},
+	err := d.judge(&http.Response{StatusCode: http.StatusBadRequest, Header: http.Header{}},
 		[]byte(failure(`{"status_code":4001,"field":"description","message":"Invalid value: password is hunter2"}`)), time.Now())
 	require.ErrorContains(t, err, "4001")
 	require.ErrorContains(t, err, "description")

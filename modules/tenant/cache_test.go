@@ -2,7 +2,6 @@ package tenant_test
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -267,6 +266,6 @@ func TestACancelledReadIsAnErrorAndLeavesNothing(t *testing.T) {
 	cancel()
 	_, err := m.Get(ctx, "acme")
 	require.Error(t, err)
-	require.False(t, errors.Is(err, pgx.ErrNoRows))
+	require.NotErrorIs(t, err, pgx.ErrNoRows)
 	require.Equal(t, "Tenant acme", nameOf(t, m, "acme"))
 }

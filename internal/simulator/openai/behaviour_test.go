@@ -104,6 +104,7 @@ func TestErrorBehaviours(t *testing.T) {
 func TestContentBehaviours(t *testing.T) {
 	t.Parallel()
 	answer := func(t *testing.T, b openai.Behaviour) (string, string, m) {
+		t.Helper()
 		c := start(t, openai.Options{})
 		c.api.Script(b)
 		return c.chat(ask(strict(noteSchema()))).choice(t)
@@ -128,7 +129,7 @@ func TestContentBehaviours(t *testing.T) {
 			require.IsType(t, "", v["steps"])
 		}},
 		{openai.Fenced, "stop", func(t *testing.T, s string, _ m) { require.Contains(t, s, "```json\n"+good) }},
-		{openai.EmptyContent, "stop", func(t *testing.T, _ string, msg m) { require.Equal(t, "", msg["content"]) }},
+		{openai.EmptyContent, "stop", func(t *testing.T, _ string, msg m) { require.Empty(t, msg["content"]) }},
 		{openai.Invented, "stop", func(t *testing.T, s string, _ m) {
 			for _, foreign := range []string{openai.InventedHost, openai.InventedAddress, openai.InventedTicket, openai.InventedLink} {
 				require.Contains(t, s, foreign)

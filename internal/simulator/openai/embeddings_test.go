@@ -3,6 +3,7 @@ package openai_test
 import (
 	"encoding/base64"
 	"math"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -60,7 +61,7 @@ func BenchmarkChat(b *testing.B) {
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			r := httptest.NewRequest("POST", "/v1/chat/completions", strings.NewReader(body))
+			r := httptest.NewRequest(http.MethodPost, "/v1/chat/completions", strings.NewReader(body))
 			r.Header.Set("Authorization", "Bearer k")
 			r.Header.Set("Content-Type", "application/json")
 			w := httptest.NewRecorder()

@@ -1,7 +1,6 @@
 package openai_test
 
 import (
-	"errors"
 	"testing"
 	"time"
 
@@ -38,7 +37,7 @@ func TestPublicClient(t *testing.T) {
 	for _, code := range []string{"insufficient_quota", "rate_limit_exceeded"} {
 		_, err = client.Chat.Completions.New(t.Context(), params)
 		var refused *sdk.Error
-		require.True(t, errors.As(err, &refused))
+		require.ErrorAs(t, err, &refused)
 		require.Equal(t, 429, refused.StatusCode)
 		require.Equal(t, code, refused.Code)
 	}

@@ -47,6 +47,6 @@ func (s *Server) Close() error {
 	if s.http.Shutdown(ctx) != nil {
 		_ = s.http.Close()
 	}
-	<-s.done
+	<-s.done // the listener has ended
 	return s.desk.Close()
 }

@@ -183,7 +183,7 @@ func holds(t *testing.T, in Input, html, text string) {
 		require.NotContains(t, text, bad)
 	}
 	require.Equal(t, 1, strings.Count(html, "Ref "+in.Reference))
-	require.Equal(t, 1, len(referencePattern.FindAllString(html, -1)), "no other reference stands in the note")
+	require.Len(t, referencePattern.FindAllString(html, -1), 1, "no other reference stands in the note")
 	require.True(t, utf8.ValidString(html))
 	require.LessOrEqual(t, len(html), maxBytes)
 	limit := in.MaxWords

@@ -116,7 +116,7 @@ func readArticle(folder fs.FS, f articleFile) (Article, error) {
 	if err != nil {
 		return Article{}, errors.New("cannot be opened")
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }() // read only
 	data, err := io.ReadAll(io.LimitReader(file, maxArticleFile+1))
 	if err != nil {
 		return Article{}, errors.New("cannot be read")

@@ -2,6 +2,7 @@ package systems
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -171,7 +172,7 @@ func FuzzImportRows(f *testing.F) {
 		}
 		for range len(file) + 2 {
 			h, err := source.next()
-			if err == io.EOF {
+			if errors.Is(err, io.EOF) {
 				return
 			}
 			if err != nil {

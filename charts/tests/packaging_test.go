@@ -1,0 +1,122 @@
+package tests
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"sigs.k8s.io/yaml"
+)
+
+func readFile(t *testing.T, name string) string {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join("../..", name))
+	require.NoError(t, err)
+	return string(content)
+}
+
+func TestComposeSetsVariablesThatTheProgramKnows(t *testing.T) {
+	t.Parallel()
+	var compose struct {
+		Services map[string]struct {
+			Command     []string           `json:"command"`
+			Environment map[string]*string `json:"environment"`
+		} `json:"services"`
+	}
+	require.NoError(t, yaml.Unmarshal([]byte(readFile(t, "compose.yaml")), &compose))
+	known := map[string]bool{}
+	for _, s := range programSettings(t) {
+		known[s.variable] = true
+	}
+	for _, name := range []string{"migrate", "api", "worker"} {
+		service := compose.Services[name]
+		require.NotEmpty(t, service.Environment, name)
+		cmd := exec.Command(binary(t), append(slices.Clone(service.Command), "--help")...)
+		require.NoError(t, cmd.Run(), "%s: %v", name, service.Command)
+		check := exec.Command(binary(t), "config", "check")
+		for variable, value := range service.Environment {
+			require.True(t, known[variable], "%s: %s", name, variable)
+			if value != nil {
+				check.Env = append(check.Env, variable+"="+*value)
+			}
+		}
+		out, err := check.CombinedOutput()
+		require.NoError(t, err, "%s: %s", name, out)
+	}
+}
+
+func TestTheImageIsBuiltFromEveryPackage(t *testing.T) {
+	t.Parallel()
+	list := exec.Command("go", "list", "-deps", "-f", "{{if not .Standard}}{{.ImportPath}}{{end}}", ".")
+	list.Dir = "../.."
+	out, err := list.Output()
+	require.NoError(t, err)
+	dockerfile, ignore := readFile(t, "Dockerfile"), readFile(t, ".dockerignore")
+	seen := 0
+	for _, path := range strings.Fields(string(out)) {
+		if rest, ours := strings.CutPrefix(path, "aiagents/"); ours {
+			dir, _, _ := strings.Cut(rest, "/")
+			require.Contains(t, dockerfile, "COPY "+dir+" ./"+dir+"\n", path)
+			require.Contains(t, ignore, "!"+dir+"\n", path)
+			seen++
+		}
+	}
+	require.Greater(t, seen, 10)
+}
+
+func TestEveryBuildStampsVariablesThatExist(t *testing.T) {
+	t.Parallel()
+	stamp := regexp.MustCompile(`-X aiagents/app\.(\w+)=`)
+	source := readFile(t, "app/command_roles.go")
+	for _, file := range []string{"Dockerfile", ".ko.yaml", ".goreleaser.yaml", "Taskfile.yml"} {
+		stamps := stamp.FindAllStringSubmatch(readFile(t, file), -1)
+		require.Len(t, stamps, 2, file)
+		for _, s := range stamps {
+			require.Regexp(t, `(?m)^\t`+s[1]+` += ""`, source, file)
+		}
+	}
+}
+
+// unknownValues lists paths of values that a document names and the chart does not have.
+func unknownValues(t *testing.T, text string) (unknown []string) {
+	t.Helper()
+	have := map[string]bool{}
+	for _, path := range keysOf(readSchema(t), "") {
+		parts := strings.Split(path, ".")
+		for i := range parts {
+			have[strings.Join(parts[:i+1], ".")] = true
+		}
+	}
+	top := `(?:api|worker|migrate|networkPolicy|egress|image|secrets|metrics|config|ingress)`
+	for _, m := range regexp.MustCompile("`(?:--set )?("+top+`(?:\.\w+)+)\b`).FindAllStringSubmatch(text, -1) {
+		if !have[m[1]] {
+			unknown = append(unknown, m[1])
+		}
+	}
+	return unknown
+}
+
+func TestDocumentsNameValuesThatExist(t *testing.T) {
+	t.Parallel()
+	for _, file := range []string{"docs/operations.md", "charts/aiagents/README.md"} {
+		require.Empty(t, unknownValues(t, readFile(t, file)), file)
+	}
+	require.Equal(t, []string{"worker.softStop"}, unknownValues(t, "`worker.softStop` and `api.replicas`"))
+}
+
+// Settings in the README are complete enough to render.
+func TestTheReadmesExamplesRender(t *testing.T) {
+	t.Parallel()
+	blocks := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(readFile(t, "charts/aiagents/README.md"), -1)
+	require.Len(t, blocks, 3)
+	for _, block := range blocks {
+		_, err := manifests(t, parse(t, base), parse(t, block[1]))
+		require.NoError(t, err, block[1])
+	}
+	require.Empty(t, dangling(render(t, parse(t, blocks[0][1]))), "the least is enough by itself")
+}
