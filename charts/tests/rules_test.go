@@ -1,6 +1,7 @@
 package tests
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -9,6 +10,7 @@ import (
 
 	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
 )
 
 // metricNames are the names of metrics in the product's sources.
@@ -72,4 +74,32 @@ func TestAlertsSayWhatToDo(t *testing.T) {
 		}
 	}
 	require.NotEmpty(t, seen)
+}
+
+func TestTheDashboardReachesGrafanaWhole(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob(filepath.Join(chartDir, "dashboards", "*.json"))
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	objects := render(t, matrix(t)["service monitor"]...)
+	for _, file := range files {
+		want, err := os.ReadFile(file)
+		require.NoError(t, err)
+		name := filepath.Base(file)
+		m := one[*corev1.ConfigMap](t, objects, "-"+strings.TrimSuffix(name, ".json")+"-dashboard")
+		require.JSONEq(t, string(want), m.Data[name])
+		require.Equal(t, "1", m.Labels["grafana_dashboard"])
+		ids := map[float64]bool{}
+		var d struct {
+			Panels []struct {
+				ID float64 `json:"id"`
+			} `json:"panels"`
+		}
+		require.NoError(t, json.Unmarshal(want, &d))
+		for _, p := range d.Panels {
+			require.False(t, ids[p.ID])
+			ids[p.ID] = true
+		}
+		require.NotEmpty(t, ids)
+	}
 }
