@@ -11,6 +11,7 @@ func TestPlainText(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]string{
 		"a < b and <path> stay": "a < b and <path> stay",
+
 		"<div>Hello&nbsp;<b>world</b><br>second</div><script>x()</script>": "Hello world\nsecond",
 		"<p>one</p><p></p><p>two</p>":                                      "one\n\ntwo",
 		"<table><tr><td>a</td><td>b</td></tr></table>":                     "a b",
