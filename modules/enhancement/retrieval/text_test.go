@@ -9,15 +9,14 @@ import (
 
 func TestPlainText(t *testing.T) {
 	t.Parallel()
-	for in, want := range map[string]string{
-		"a < b and <path> stay": "a < b and <path> stay",
-
-		"<div>Hello&nbsp;<b>world</b><br>second</div><script>x()</script>": "Hello world\nsecond",
-		"<p>one</p><p></p><p>two</p>":                                      "one\n\ntwo",
-		"<table><tr><td>a</td><td>b</td></tr></table>":                     "a b",
-		"nul\x00 and \xff":                                                 "nul and \uFFFD",
+	for _, c := range []struct{ in, want string }{
+		{"a < b and <path> stay", "a < b and <path> stay"},
+		{"<div>Hello&nbsp;<b>world</b><br>second</div><script>x()</script>", "Hello world\nsecond"},
+		{"<p>one</p><p></p><p>two</p>", "one\n\ntwo"},
+		{"<table><tr><td>a</td><td>b</td></tr></table>", "a b"},
+		{"nul\x00 and \xff", "nul and \uFFFD"},
 	} {
-		require.Equal(t, want, plainText(in), in)
+		require.Equal(t, c.want, plainText(c.in), c.in)
 	}
 }
 
