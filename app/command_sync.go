@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"aiagents/internal/fault"
 	"aiagents/modules/enhancement/feed"
 )
 
@@ -17,7 +18,7 @@ func (c *cli) ticketsSync() *cobra.Command {
 		Use: "sync", Short: "Fetch solved tickets from ServiceDesk Plus", Args: cobra.NoArgs,
 		Long: `Fetches solved tickets with their resolution, in the order of their last update. The first run goes back as far as --since
 says (default: 90 days); later runs go on where the last one ended, also after it was killed. It keeps to the desk's rate
-limits, and waits when the desk asks to. Another run under way for the tenant is an error.`,
+limits, and waits when the desk asks to. It waits up to two minutes for another run under way for the tenant.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := needTenant(tenantID); err != nil {
 				return err
@@ -29,9 +30,11 @@ limits, and waits when the desk asks to. Another run under way for the tenant is
 			return c.withSystem(cmd.Context(), func(ctx context.Context, s *system) error {
 				bar := c.bar("tickets")
 				began := time.Now()
-				res, err := s.feed.SyncTickets(ctx, tenantID, feed.SyncOptions{Since: from, Progress: func(p feed.Progress) {
-					bar.set(int64(p.Listed), estimate(int64(p.Listed), p.From, p.Through, began))
-				}})
+				res, err := onceFree(ctx, func() (feed.Result, error) {
+					return s.feed.SyncTickets(ctx, tenantID, feed.SyncOptions{Since: from, Progress: func(p feed.Progress) {
+						bar.set(int64(p.Listed), estimate(int64(p.Listed), p.From, p.Through, began))
+					}})
+				})
 				bar.done()
 				return errors.Join(c.printSync(res), err)
 			})
@@ -54,7 +57,9 @@ removed.`,
 			}
 			return c.withSystem(cmd.Context(), func(ctx context.Context, s *system) error {
 				bar := c.bar("solutions")
-				res, err := s.feed.SyncSolutions(ctx, tenantID, func(p feed.Progress) { bar.set(int64(p.Listed), 0) })
+				res, err := onceFree(ctx, func() (feed.Result, error) {
+					return s.feed.SyncSolutions(ctx, tenantID, func(p feed.Progress) { bar.set(int64(p.Listed), 0) })
+				})
 				bar.done()
 				return errors.Join(c.printSync(res), err)
 			})
@@ -62,6 +67,27 @@ removed.`,
 	}
 	tenantFlag(sync, &tenantID)
 	return sync
+}
+
+// feedPatience is how long a command waits for a run of the same feed to end, or for the lease of a dead one to run out.
+const feedPatience = 2 * time.Minute
+
+// onceFree runs sync, and again while another run holds the feed: most often the periodic one.
+func onceFree(ctx context.Context, sync func() (feed.Result, error)) (feed.Result, error) {
+	ctx, cancel := context.WithTimeout(ctx, feedPatience)
+	defer cancel()
+	for {
+		result, err := sync()
+		var f *fault.Error
+		if !errors.As(err, &f) || f.Code != "FEED_HELD" {
+			return result, err
+		}
+		select {
+		case <-ctx.Done():
+			return result, err
+		case <-time.After(time.Second):
+		}
+	}
 }
 
 func (c *cli) printSync(r feed.Result) error {

@@ -89,12 +89,13 @@ func (m *model) setFaults(rate float64, mix ...openai.Behaviour) {
 	m.rate, m.mix = rate, mix
 }
 
-// latency is log-normal: p95 is about two and a half times the median.
+// latency is log-normal: p95 is about two and a half times the median. It stays below the product's time limit, since a
+// call that runs into it is paid again by right.
 func (m *model) latency() time.Duration {
 	if m.steady {
 		return m.median
 	}
-	return time.Duration(float64(m.median) * math.Exp(m.rng.NormFloat64()*0.55))
+	return time.Duration(float64(m.median) * min(4, math.Exp(m.rng.NormFloat64()*0.55)))
 }
 
 func (m *model) behave(r openai.Request) openai.Behaviour {
