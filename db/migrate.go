@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/golang-migrate/migrate/v4"
+	"github.com/golang-migrate/migrate/v4/database"
 	"github.com/golang-migrate/migrate/v4/database/pgx/v5"
 	"github.com/golang-migrate/migrate/v4/source/iofs"
 	pgxv5 "github.com/jackc/pgx/v5"
@@ -51,8 +52,8 @@ func MigrateUp(ctx context.Context, ownerURL, appURL string, log *slog.Logger) (
 			return err
 		}
 		defer closeMigrate(m, log)
-		if err := m.Up(); err != nil && !errors.Is(err, migrate.ErrNoChange) {
-			return fmt.Errorf("migrate up: %w", err)
+		if err := up(m, log); err != nil {
+			return err
 		}
 		river, err := rivermigrate.New(riverpgxv5.New(pool), &rivermigrate.Config{Logger: log})
 		if err != nil {
@@ -71,6 +72,32 @@ func MigrateUp(ctx context.Context, ownerURL, appURL string, log *slog.Logger) (
 		return err
 	})
 	return status, err
+}
+
+// up runs what is missing. A migration that failed can simply be tried again: its file is one implicit transaction, so it left
+// nothing behind but the mark that golang-migrate had set. A schema that is newer than this binary stays as it is: a
+// deployment that goes back to an older release runs its `migrate up` too.
+func up(m *migrate.Migrate, log *slog.Logger) error {
+	version, dirty, err := m.Version()
+	if errors.Is(err, migrate.ErrNilVersion) {
+		version, err = 0, nil
+	}
+	if err == nil && dirty {
+		log.Warn("the last migration had failed and is tried again", "version", version)
+		version--
+		before := int(version)
+		if before == 0 {
+			before = database.NilVersion
+		}
+		err = m.Force(before)
+	}
+	if err == nil && int(version) <= latestMigration() {
+		err = m.Up()
+	}
+	if err != nil && !errors.Is(err, migrate.ErrNoChange) {
+		return fmt.Errorf("migrate up: %w", err)
+	}
+	return nil
 }
 
 // MigrateDown takes back the given number of our migrations; all of them, and then River's, for steps of 0 or less.

@@ -1,0 +1,63 @@
+package db_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"aiagents/db"
+	"aiagents/db/dbtest"
+)
+
+// A deployment repeats a migration Job that failed; nobody is there to clean up by hand.
+func TestAFailedMigrationCanBeRepeated(t *testing.T) {
+	t.Parallel()
+	d := dbtest.NewUnopened(t)
+	// The last migration, since golang-migrate leaves goroutines that read ahead behind when one fails before it.
+	_, err := db.MigrateDown(t.Context(), d.OwnerURL, 1, quiet)
+	require.NoError(t, err)
+	run(t, d.OwnerURL, `CREATE FUNCTION scaler_queue_depth() RETURNS bigint LANGUAGE sql AS 'SELECT 1::bigint'`)
+	for range 2 {
+		_, err := db.MigrateUp(t.Context(), d.OwnerURL, d.AppURL, quiet)
+		require.ErrorContains(t, err, "already exists")
+		require.True(t, status(t, d).Behind())
+	}
+	run(t, d.OwnerURL, `DROP FUNCTION scaler_queue_depth()`)
+	after, err := db.MigrateUp(t.Context(), d.OwnerURL, d.AppURL, quiet)
+	require.NoError(t, err)
+	require.False(t, after.Behind())
+
+	// The very first one.
+	_, err = db.MigrateDown(t.Context(), d.OwnerURL, 0, quiet)
+	require.NoError(t, err)
+	run(t, d.OwnerURL, `INSERT INTO schema_migrations (version, dirty) VALUES (1, true)`)
+	after, err = db.MigrateUp(t.Context(), d.OwnerURL, d.AppURL, quiet)
+	require.NoError(t, err)
+	require.False(t, after.Behind())
+}
+
+// Going back to an older release runs its `migrate up` on a schema that is newer than it knows.
+func TestANewerSchemaStaysAsItIs(t *testing.T) {
+	t.Parallel()
+	d := dbtest.NewUnopened(t)
+	run(t, d.OwnerURL, `UPDATE schema_migrations SET version = version + 2`)
+	newer := status(t, d)
+	require.False(t, newer.Behind(), "an older program runs on a newer schema")
+	after, err := db.MigrateUp(t.Context(), d.OwnerURL, d.AppURL, quiet)
+	require.NoError(t, err)
+	require.Equal(t, newer, after)
+
+	run(t, d.OwnerURL, `UPDATE schema_migrations SET dirty = true`)
+	require.True(t, status(t, d).Behind(), "half a newer schema is none")
+	after, err = db.MigrateUp(t.Context(), d.OwnerURL, d.AppURL, quiet)
+	require.NoError(t, err)
+	require.Equal(t, newer.Current-1, after.Current)
+	require.False(t, after.Behind())
+}
+
+func status(t *testing.T, d *dbtest.Database) db.SchemaStatus {
+	t.Helper()
+	s, err := db.ReadSchemaStatus(t.Context(), d.OwnerURL)
+	require.NoError(t, err)
+	return s
+}
