@@ -16,6 +16,7 @@ import (
 	"aiagents/modules/enhancement/evidence"
 	"aiagents/modules/enhancement/monitoring"
 	"aiagents/modules/enhancement/retrieval"
+	"aiagents/modules/enhancement/systems"
 	"aiagents/modules/notifier"
 	"aiagents/modules/tenant"
 	"aiagents/modules/webhook"
@@ -106,11 +107,37 @@ func (a search) SimilarTickets(ctx context.Context, tenantID string, t evidence.
 }
 
 func (a search) Articles(ctx context.Context, tenantID string, t evidence.Ticket) ([]evidence.Article, error) {
+	if _, err := oneAccount(ctx, a.tenants, tenantID); err != nil {
+		return nil, err
+	}
 	q, err := a.query(ctx, tenantID, t)
 	if err != nil {
 		return nil, err
 	}
 	return a.tickets.SearchArticles(ctx, tenantID, q)
+}
+
+// hosts: enhancement recognises the systems that a ticket names.
+type hosts struct {
+	inventory *systems.Inventory
+	tenants   *tenant.Module
+}
+
+func (a hosts) Lookup(ctx context.Context, tenantID, text string) ([]evidence.System, error) {
+	if _, err := oneAccount(ctx, a.tenants, tenantID); err != nil {
+		return nil, err
+	}
+	return a.inventory.Lookup(ctx, tenantID, text)
+}
+
+// oneAccount returns the tenant, and refuses one with several MSP accounts: articles, hosts and what other systems say are
+// known by tenant only, and one customer of an MSP must not see another's. The note says why they were not looked at.
+func oneAccount(ctx context.Context, tenants *tenant.Module, tenantID string) (tenant.Tenant, error) {
+	t, err := tenants.Get(ctx, tenantID)
+	if err == nil && len(t.Settings.AccountIDs) > 1 {
+		err = fault.New(fault.Forbidden, "not kept apart by account: give each account a tenant of its own")
+	}
+	return t, err
 }
 
 // query limits the search to the ticket's own account where a tenant has several: they are customers of one MSP and must not
@@ -232,7 +259,7 @@ type monitors struct {
 }
 
 func (a monitors) Observe(ctx context.Context, tenantID string, hosts []evidence.System, at time.Time) ([]evidence.Observation, error) {
-	t, err := a.tenants.Get(ctx, tenantID)
+	t, err := oneAccount(ctx, a.tenants, tenantID)
 	if err != nil {
 		return nil, err
 	}
@@ -254,7 +281,7 @@ type documents struct {
 }
 
 func (a documents) Documents(ctx context.Context, tenantID string, t evidence.Ticket) ([]evidence.Article, error) {
-	owner, err := a.tenants.Get(ctx, tenantID)
+	owner, err := oneAccount(ctx, a.tenants, tenantID)
 	if err != nil {
 		return nil, err
 	}

@@ -255,6 +255,29 @@ func (tt *testTenant) learn(account string, c canaries) {
 	tt.settled()
 }
 
+// Articles and hosts are known by tenant only. A tenant with several accounts gets none of them in a note, and the note says
+// so; a tenant with one gets them.
+func TestArticlesAndHostsOfSeveralAccountsAreNotShown(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, withModel(openai.Options{Respond: repeatEvidence}))
+	d := h.newDesk(servicedesk.Options{Edition: servicedesk.MSPOnPrem, Accounts: mspAccounts})
+	for id, accounts := range map[string][]string{"several": {"301", "302"}, "single": {"301"}} {
+		tt := h.tenant(id, d, func(in *tenant.CreateInput) { in.Edition, in.AccountIDs = tenant.MSPOnPrem, accounts })
+		importPast(t, h, id, canariesOfBolt)
+		ticket := sameTicket
+		ticket.ID, ticket.AccountID = "", "301"
+		ticketID := tt.add(ticket)
+		require.Equal(t, 202, tt.send(tt.body(ticketID)).status)
+		text := note.TextOf(tt.note(ticketID).Description, 0)
+		if id == "single" {
+			requireAll(t, text, "note of the tenant with one account", canariesOfBolt.host)
+			continue
+		}
+		requireNone(t, text, "note of the tenant with several accounts", canariesOfBolt.all()...)
+		require.Contains(t, text, "not kept apart by account")
+	}
+}
+
 func TestAccountsOfOneTenantDoNotSeeEachOthersTickets(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, withModel(openai.Options{Respond: repeatEvidence}))

@@ -73,7 +73,7 @@ func wire(d *db.DB, keys *keyring.Keyring, cfg Config, tel *telemetry) (*system,
 	s.inventory = systems.New(d)
 	s.enhancements, err = enhancement.New(enhancement.Deps{
 		DB: d, Queue: s.queue, Desk: desk{s.notes}, Notes: notes{s.notes}, Tenants: preferences{s.tenants},
-		Similar: search{s.tickets, s.tenants}, Articles: search{s.tickets, s.tenants}, Systems: s.inventory,
+		Similar: search{s.tickets, s.tenants}, Articles: search{s.tickets, s.tenants}, Systems: hosts{s.inventory, s.tenants},
 		Documents:  documents{s.tenants, s.guard.Client(egress.Options{Timeout: docsearch.TimeLimit}), docsearch.New(time.Now)},
 		Monitoring: monitors{s.tenants, s.guard.Client(egress.Options{Timeout: cfg.Enhancement.MonitoringTimeout})}, Resolutions: resolutions{s.tickets}, Model: s.model,
 		Logger: named("enhancement"), Tracer: tel.tracer, Clock: time.Now, TraceMetadata: traceMetadata,

@@ -23,7 +23,8 @@ const (
 	stormShown = 5
 )
 
-// storm counts the tenant's recent tickets that look like t. It returns nil when there is no storm.
+// storm counts the tenant's recent tickets that look like t, of the same account where there are accounts. It returns nil when
+// there is no storm.
 func (m *Module) storm(ctx context.Context, tenantID string, t evidence.Ticket) (*evidence.Storm, error) {
 	type sibling struct {
 		TicketID string
@@ -35,8 +36,9 @@ func (m *Module) storm(ctx context.Context, tenantID string, t evidence.Ticket) 
 			SELECT ticket_id, subject || ' ' || left(description, 500) AS text
 			FROM enhancement_history
 			WHERE tenant_id = $1 AND created_at > now() - $2::interval AND ticket_id <> $3 AND event = $4
+			  AND ($6 = '' OR context_gathered->'ticket'->>'account_id' = $6)
 			ORDER BY created_at DESC
-			LIMIT $5`, tenantID, stormWindow, t.ID, eventCreated, stormLooks)
+			LIMIT $5`, tenantID, stormWindow, t.ID, eventCreated, stormLooks, t.AccountID)
 		if err != nil {
 			return fmt.Errorf("list recent tickets: %w", err)
 		}
