@@ -3,9 +3,7 @@ package app
 import (
 	"bytes"
 	"context"
-	"crypto/hmac"
 	"crypto/rand"
-	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -17,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"aiagents/internal/fault"
+	"aiagents/modules/tenant"
 )
 
 // webhookSendTimeout bounds a test webhook.
@@ -32,7 +31,8 @@ func (c *cli) webhookSend() *cobra.Command {
 	var tenantID, ticketID, description, subject, url, event string
 	cmd := &cobra.Command{
 		Use: "send", Short: "Send a correctly signed webhook, as the service desk would", Args: cobra.NoArgs,
-		Long: `Sends a correctly signed webhook (HMAC-SHA256 of the body in X-ServiceDesk-Signature) with the tenant's own secret.
+		Long: `Sends a correctly signed webhook with the tenant's own secret, by the first of its credentials: HMAC-SHA256 of the body in
+X-ServiceDesk-Signature, the token in X-ServiceDesk-Token, or Standard Webhooks.
 With a ticket id that the desk does not have, the enhancement ends as failed: there is no ticket to write a note on.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := needTenant(tenantID); err != nil {
@@ -60,7 +60,7 @@ With a ticket id that the desk does not have, the enhancement ends as failed: th
 				if err != nil {
 					return fmt.Errorf("encode webhook: %w", err)
 				}
-				return c.postWebhook(ctx, url, []byte(t.WebhookSecret.Reveal()), body)
+				return c.postWebhook(ctx, url, t, body)
 			})
 		},
 	}
@@ -73,17 +73,14 @@ With a ticket id that the desk does not have, the enhancement ends as failed: th
 	return c.outputFlag(cmd)
 }
 
-func (c *cli) postWebhook(ctx context.Context, url string, secret, body []byte) error {
+func (c *cli) postWebhook(ctx context.Context, url string, t tenant.Tenant, body []byte) error {
 	ctx, cancel := context.WithTimeout(ctx, webhookSendTimeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
 	if err != nil {
 		return fault.Wrap(fault.Invalid, err, "--url is no address")
 	}
-	mac := hmac.New(sha256.New, secret)
-	mac.Write(body)
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("X-ServiceDesk-Signature", "sha256="+hex.EncodeToString(mac.Sum(nil)))
+	signWebhook(req, t, "msg_"+hex.EncodeToString(randomBytes(12)), time.Now(), body)
 	client := &http.Client{Timeout: webhookSendTimeout}
 	start := time.Now()
 	resp, err := client.Do(req)

@@ -3,15 +3,9 @@ package app
 import (
 	"bytes"
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/base64"
-	"encoding/hex"
 	"encoding/json"
-	"fmt"
 	"io"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
@@ -69,7 +63,8 @@ func (d *doctor) roundTrip(ctx context.Context, f *findings, t tenant.Tenant) {
 		f.fail("webhook", "name the address that the desks use with --url", "%s", clip(err.Error()))
 		return
 	}
-	d.sign(req, t, day, body)
+	// The id is the day's too: for a Standard Webhooks sender it is what makes two deliveries one.
+	signWebhook(req, t, doctorEvent+"-"+day, d.now(), body)
 	start := time.Now()
 	resp, err := doctorClient().Do(req)
 	if err != nil {
@@ -90,31 +85,6 @@ func (d *doctor) roundTrip(ctx context.Context, f *findings, t tenant.Tenant) {
 	}
 	said := strings.TrimSpace(answer.Error.Code + " " + answer.Error.Message)
 	f.fail("webhook", webhookStep(t, resp.StatusCode), "a signed test got %d %s", resp.StatusCode, said)
-}
-
-// sign uses the first kind of credential that the tenant takes. The id is the day's too: for a Standard Webhooks sender it
-// is what makes two deliveries one.
-func (d *doctor) sign(req *http.Request, t tenant.Tenant, day string, body []byte) {
-	req.Header.Set("Content-Type", "application/json")
-	secret := t.WebhookSecret.Reveal()
-	switch {
-	case t.Accepts(tenant.AuthHMAC):
-		req.Header.Set("X-ServiceDesk-Signature", "sha256="+hex.EncodeToString(mac([]byte(secret), body)))
-	case t.Accepts(tenant.AuthToken):
-		req.Header.Set("X-ServiceDesk-Token", secret)
-	default:
-		id, at := doctorEvent+"-"+day, strconv.FormatInt(d.now().Unix(), 10)
-		signed := mac(tenant.StandardKey(t.WebhookSecret), fmt.Appendf(nil, "%s.%s.%s", id, at, body))
-		req.Header.Set("Webhook-Id", id)
-		req.Header.Set("Webhook-Timestamp", at)
-		req.Header.Set("Webhook-Signature", "v1,"+base64.StdEncoding.EncodeToString(signed))
-	}
-}
-
-func mac(key, text []byte) []byte {
-	h := hmac.New(sha256.New, key)
-	h.Write(text)
-	return h.Sum(nil)
 }
 
 func webhookStep(t tenant.Tenant, status int) string {

@@ -145,6 +145,7 @@ type fakeModel struct {
 	calls    int
 	err      error
 	findings synthesis.Result
+	step     string
 }
 
 func (f *fakeModel) Synthesise(_ context.Context, b evidence.Bundle, _ synthesis.Options) (synthesis.Result, error) {
@@ -152,9 +153,13 @@ func (f *fakeModel) Synthesise(_ context.Context, b evidence.Bundle, _ synthesis
 	if f.err != nil {
 		return synthesis.Result{}, f.err
 	}
+	answer := synthesis.FactsOnly(b, evidence.ReasonNotConfigured)
+	if f.step != "" {
+		answer.Steps = []evidence.Step{{Text: f.step, Safety: evidence.ReadOnly}}
+	}
 	return synthesis.Result{
 		Hidden: f.findings.Hidden, Masked: f.findings.Masked, Drops: f.findings.Drops, RetiredModels: f.findings.RetiredModels,
-		Answer: synthesis.FactsOnly(b, evidence.ReasonNotConfigured),
+		Answer: answer,
 		Calls:  []synthesis.Call{{Model: "gpt-test", Outcome: "ok", Usage: synthesis.Usage{PromptTokens: 100, CompletionTokens: 20}, CostUSD: 0.001}},
 	}, nil
 }

@@ -196,6 +196,9 @@ func (m *Module) answer(ctx context.Context, r *run, b evidence.Bundle) (evidenc
 
 // keepAnswer renders the note and stores it with the answer and with what the calls used.
 func (m *Module) keepAnswer(ctx context.Context, r *run, b evidence.Bundle, res synthesis.Result) (evidence.Answer, string, error) {
+	if !r.prefs.ShowRequester {
+		res.Answer = withoutRequester(res.Answer, b.Ticket.Requester)
+	}
 	html := m.render(r, b, res)
 	stored, err := json.Marshal(res.Answer)
 	if err != nil {

@@ -46,6 +46,9 @@ func (m *Module) Preview(ctx context.Context, tenantID string, t evidence.Ticket
 		return Preview{}, fmt.Errorf("synthesise: %w", err)
 	}
 	m.countCalls(res.Calls)
+	if !prefs.ShowRequester {
+		res.Answer = withoutRequester(res.Answer, t.Requester)
+	}
 	in := note.Input{
 		Bundle: b, Answer: res.Answer, Reference: previewReference, Language: prefs.Language,
 		MaxWords: prefs.MaxWords, Model: res.Model, GeneratedAt: m.deps.Clock(), Elapsed: time.Since(start),
