@@ -239,9 +239,9 @@ func (a preferences) Preferences(ctx context.Context, tenantID string) (enhancem
 	p := t.Preferences
 	return enhancement.Preferences{
 		Language: p.NoteLanguage, MaxWords: p.MaxWords, DailyTokenBudget: p.DailyTokenBudget,
-		ShowRequester: p.VisibleTo.ShowRequesterName,
-		MustFetch:     t.Edition == tenant.MSPOnPrem || t.Edition == tenant.MSPCloud,
-		CanFetch:      t.Edition != tenant.Generic,
+		Model: p.Model, ShowRequester: p.VisibleTo.ShowRequesterName,
+		MustFetch: t.Edition == tenant.MSPOnPrem || t.Edition == tenant.MSPCloud,
+		CanFetch:  t.Edition != tenant.Generic,
 		Skip: func(t evidence.Ticket) string {
 			if rule, skip := p.Skip.Skips(t.Subject, t.Category, t.Priority); skip {
 				return "the tenant's preferences skip it: " + rule

@@ -9,6 +9,7 @@ import (
 
 	"github.com/riverqueue/river"
 
+	"aiagents/modules/enhancement/retrieval"
 	"aiagents/modules/notifier"
 	"aiagents/modules/tenant"
 )
@@ -44,7 +45,7 @@ func housekeepingOpts(period time.Duration) river.InsertOpts {
 // registerHousekeeping adds the workers of the jobs above.
 func (s *system) registerHousekeeping(logger *slog.Logger) {
 	river.AddWorker(s.workers, &sweepWorker{tenants: s.tenants, notes: s.notes, logger: logger})
-	river.AddWorker(s.workers, &tidyWorker{tenants: s.tenants, logger: logger})
+	river.AddWorker(s.workers, &tidyWorker{tenants: s.tenants, tickets: s.tickets, logger: logger})
 }
 
 func housekeepingJobs() []*river.PeriodicJob {
@@ -92,17 +93,42 @@ func (w *sweepWorker) Work(ctx context.Context, _ *river.Job[sweepNotesArgs]) er
 type tidyWorker struct {
 	river.WorkerDefaults[tidyTenantsArgs]
 	tenants *tenant.Module
+	tickets *retrieval.Store
 	logger  *slog.Logger
 }
 
 // Timeout allows for a large deletion.
 func (w *tidyWorker) Timeout(*river.Job[tidyTenantsArgs]) time.Duration { return time.Hour }
 
-// Work removes what deleted tenants left and audit entries past their retention.
+// Work removes what deleted tenants left, audit entries past their retention, and past tickets that a tenant does not want to
+// keep for ever.
 func (w *tidyWorker) Work(ctx context.Context, _ *river.Job[tidyTenantsArgs]) error {
 	deleted, err := w.tenants.Tidy(ctx)
+	expired, eerr := w.expireTickets(ctx)
+	deleted, err = deleted+expired, errors.Join(err, eerr)
 	if deleted > 0 {
 		w.logger.InfoContext(ctx, "tidied tenants", "rows", deleted)
 	}
 	return err
+}
+
+func (w *tidyWorker) expireTickets(ctx context.Context) (int64, error) {
+	ids, err := w.tenants.IDs(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("list tenants: %w", err)
+	}
+	var total int64
+	var all error
+	for _, id := range ids {
+		t, err := w.tenants.Get(ctx, id)
+		if days := t.Preferences.TicketHistoryDays; err == nil && days > 0 {
+			var expired int64
+			expired, err = w.tickets.Expire(ctx, id, time.Now().AddDate(0, 0, -days))
+			total += expired
+		}
+		if err != nil {
+			all = errors.Join(all, fmt.Errorf("expire tickets of %s: %w", id, err))
+		}
+	}
+	return total, all
 }

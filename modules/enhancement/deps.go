@@ -78,6 +78,8 @@ type Preferences struct {
 	MaxWords int
 	// DailyTokenBudget bounds the model's tokens a day (UTC); 0 is no bound.
 	DailyTokenBudget int64
+	// Model is asked before the configured ones; empty leaves those.
+	Model string
 	// ShowRequester lets the note name the person who opened the ticket.
 	ShowRequester bool
 	// MustFetch is set where the desk has to confirm whose ticket it is before anything is searched for it.

@@ -184,7 +184,7 @@ func (m *Module) answer(ctx context.Context, r *run, b evidence.Bundle) (evidenc
 	if over {
 		return m.keepAnswer(ctx, r, b, synthesis.Result{Answer: synthesis.FactsOnly(b, evidence.ReasonOverBudget)})
 	}
-	opts := synthesis.Options{Language: r.prefs.Language, MaxWords: r.prefs.MaxWords}
+	opts := synthesis.Options{Language: r.prefs.Language, MaxWords: r.prefs.MaxWords, Model: r.prefs.Model}
 	res, err := timed(m, r, "model", func() (synthesis.Result, error) { return m.deps.Model.Synthesise(ctx, b, opts) })
 	if err != nil {
 		return a, "", fmt.Errorf("synthesise: %w", err)

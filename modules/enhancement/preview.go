@@ -41,7 +41,7 @@ func (m *Module) Preview(ctx context.Context, tenantID string, t evidence.Ticket
 		t.CreatedAt = m.deps.Clock()
 	}
 	b := m.gather(ctx, tenantID, t)
-	res, err := m.deps.Model.Synthesise(ctx, b, synthesis.Options{Language: prefs.Language, MaxWords: prefs.MaxWords})
+	res, err := m.deps.Model.Synthesise(ctx, b, synthesis.Options{Language: prefs.Language, MaxWords: prefs.MaxWords, Model: prefs.Model})
 	if err != nil {
 		return Preview{}, fmt.Errorf("synthesise: %w", err)
 	}

@@ -320,3 +320,17 @@ func TestSearchesUseTheirIndexUnderRowLevelSecurity(t *testing.T) {
 	require.NotRegexp(t, `Index Cond: .*ts_vector`, plan(`SELECT FROM ticket_history WHERE tenant_id = $1 AND to_tsvector('simple', subject) @@ 'vpn'`, tenant),
 		"the negative case: full-text search filters")
 }
+
+func TestTicketsPastTheirRetentionGo(t *testing.T) {
+	t.Parallel()
+	s := newStore(t, generous())
+	old, young := vpnTicket("1"), vpnTicket("2")
+	old.ResolvedAt, young.ResolvedAt = time.Now().AddDate(-3, 0, 0), time.Now().AddDate(0, -1, 0)
+	upsert(t, s, tenant, old, young)
+	upsert(t, s, "other", old)
+	deleted, err := s.Expire(t.Context(), tenant, time.Now().AddDate(-1, 0, 0))
+	require.NoError(t, err)
+	require.EqualValues(t, 1, deleted)
+	require.Equal(t, []string{"2"}, similar(t, s, tenant, Query{Subject: "VPN error 809"}))
+	require.Equal(t, []string{"1"}, similar(t, s, "other", Query{Subject: "VPN error 809"}), "another tenant keeps its own")
+}

@@ -193,3 +193,33 @@ func usable(resolution string) bool {
 	}
 	return words >= 3
 }
+
+const expireBatch = 500
+
+// Expire deletes a tenant's past tickets that were solved before the given time, in small transactions.
+func (s *Store) Expire(ctx context.Context, tenantID string, before time.Time) (int64, error) {
+	var total int64
+	for {
+		var ids []string
+		err := s.db.InTenantTx(ctx, tenantID, func(ctx context.Context, tx pgx.Tx) error {
+			rows, err := tx.Query(ctx, `
+				SELECT ticket_id FROM ticket_history
+				WHERE tenant_id = $1 AND coalesce(resolved_date, created_at) < $2
+				LIMIT $3`, tenantID, before, expireBatch)
+			if err != nil {
+				return fmt.Errorf("find expired tickets: %w", err)
+			}
+			if ids, err = pgx.CollectRows(rows, pgx.RowTo[string]); err != nil || len(ids) == 0 {
+				return err
+			}
+			return deleteTickets(ctx, tx, tenantID, ids)
+		})
+		if err != nil {
+			return total, err
+		}
+		total += int64(len(ids))
+		if len(ids) < expireBatch {
+			return total, nil
+		}
+	}
+}

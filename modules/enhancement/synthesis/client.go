@@ -67,6 +67,8 @@ type Options struct {
 	Language string
 	// MaxWords is the size of the note that the answer goes into; 0 and more than 500 mean 500.
 	MaxWords int
+	// Model is asked before the configured ones; empty leaves those.
+	Model string
 }
 
 // Result is an answer and how it came about.
@@ -145,11 +147,13 @@ func (c *Client) retire(model string) {
 	c.retired[model] = c.now().Add(retiredFor)
 }
 
-// usableModels leaves out models that were unknown to the server a short while ago. If that leaves none, all are tried.
-func (c *Client) usableModels() []string {
+// usableModels are the preferred model, if any, and the configured ones behind it. Models that were unknown to the server a
+// short while ago are left out; if that leaves none, all are tried.
+func (c *Client) usableModels(preferred string) []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	all := slices.DeleteFunc(c.cfg.models(), func(m string) bool { return m == "" })
+	all := append([]string{preferred}, slices.DeleteFunc(c.cfg.models(), func(m string) bool { return m == preferred })...)
+	all = slices.DeleteFunc(all, func(m string) bool { return m == "" })
 	usable := slices.DeleteFunc(slices.Clone(all), func(m string) bool { return c.now().Before(c.retired[m]) })
 	if len(usable) == 0 {
 		return all

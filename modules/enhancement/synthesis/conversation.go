@@ -22,7 +22,7 @@ type conversation struct {
 
 func (v *conversation) run(ctx context.Context) (draft, evidence.Reason) {
 	c := v.client
-	models := c.usableModels()
+	models := c.usableModels(v.opts.Model)
 	repair := ""
 	reason := evidence.ReasonRetired
 	for len(models) > 0 && len(v.calls) < maxCalls {

@@ -367,3 +367,11 @@ func TestCheckTellsOfEveryModel(t *testing.T) {
 	_, err = bare.Check(t.Context())
 	require.ErrorIs(t, err, ErrNotConfigured)
 }
+
+func TestATenantsOwnModelIsAskedFirst(t *testing.T) {
+	t.Parallel()
+	c := newClient(t, "http://127.0.0.1:1", func(c *Config) { c.Model, c.FallbackModels = "a", []string{"b"} })
+	require.Equal(t, []string{"a", "b"}, c.usableModels(""))
+	require.Equal(t, []string{"own", "a", "b"}, c.usableModels("own"))
+	require.Equal(t, []string{"b", "a"}, c.usableModels("b"), "a configured model is only moved to the front")
+}

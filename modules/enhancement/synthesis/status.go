@@ -55,7 +55,7 @@ func (c *Client) Check(ctx context.Context) ([]Call, error) {
 		return nil, ErrNotConfigured
 	}
 	var calls []Call
-	for _, m := range c.usableModels() {
+	for _, m := range c.usableModels("") {
 		r := c.ask(ctx, m, prompt{system: "Answer with the JSON object {} and nothing else.", user: "{}"}, profile{noFormat: true})
 		calls = append(calls, r.call)
 		if ctx.Err() != nil {
