@@ -26,11 +26,11 @@ import (
 // to insert jobs. It is set before anything runs.
 type lateQueue struct{ client *queueClient }
 
-func (q *lateQueue) InsertTx(ctx context.Context, tx pgx.Tx, args river.JobArgs, opts *river.InsertOpts) (*rivertype.JobInsertResult, error) {
+func (q *lateQueue) InsertManyTx(ctx context.Context, tx pgx.Tx, jobs []river.InsertManyParams) ([]*rivertype.JobInsertResult, error) {
 	if q.client == nil {
 		return nil, errQueueStopped
 	}
-	return q.client.InsertTx(ctx, tx, args, opts)
+	return q.client.InsertManyTx(ctx, tx, jobs)
 }
 
 // callers: webhook asks tenant who may call.
@@ -67,9 +67,17 @@ func caller(t tenant.Tenant, active bool) webhook.Tenant {
 // receiver: webhook hands deliveries to enhancement.
 type receiver struct{ enhancements *enhancement.Module }
 
-func (a receiver) ReceiveTx(ctx context.Context, tx pgx.Tx, d webhook.Delivery) (webhook.Receipt, error) {
-	r, err := a.enhancements.ReceiveTx(ctx, tx, enhancement.Delivery(d))
-	return webhook.Receipt(r), err
+func (a receiver) ReceiveAllTx(ctx context.Context, tx pgx.Tx, deliveries []webhook.Delivery) ([]webhook.Receipt, error) {
+	in := make([]enhancement.Delivery, len(deliveries))
+	for i, d := range deliveries {
+		in[i] = enhancement.Delivery(d)
+	}
+	out, err := a.enhancements.ReceiveAllTx(ctx, tx, in)
+	receipts := make([]webhook.Receipt, len(out))
+	for i, r := range out {
+		receipts[i] = webhook.Receipt(r)
+	}
+	return receipts, err
 }
 
 // resolved: webhook keeps a past ticket.

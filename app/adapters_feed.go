@@ -77,7 +77,10 @@ func (a copies) KeepArticles(ctx context.Context, tenantID, collection string, i
 type missed struct{ enhancements *enhancement.Module }
 
 func (a missed) ReceiveTx(ctx context.Context, tx pgx.Tx, d feed.Delivery) (bool, error) {
-	r, err := a.enhancements.ReceiveTx(ctx, tx, enhancement.Delivery(d))
+	r, err := a.enhancements.ReceiveTx(ctx, tx, enhancement.Delivery{
+		TenantID: d.TenantID, Key: d.Key, Event: d.Event, TicketID: d.TicketID, CorrelationID: d.CorrelationID,
+		Subject: d.Subject, Description: d.Description, Priority: d.Priority, CreatedAt: d.CreatedAt,
+	})
 	return !r.Duplicate, err
 }
 

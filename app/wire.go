@@ -83,7 +83,7 @@ func wire(d *db.DB, keys *keyring.Keyring, cfg Config, tel *telemetry) (*system,
 	}
 	s.webhooks, err = webhook.New(webhook.Deps{
 		DB: d, Tenants: callers{s.tenants}, Enhancements: receiver{s.enhancements}, Resolutions: resolved{s.tickets},
-		Logger: named("webhook"), Clock: time.Now,
+		Logger: named("webhook"), Clock: time.Now, TraceMetadata: traceMetadata,
 	}, cfg.Webhook)
 	if err != nil {
 		return nil, err

@@ -25,6 +25,28 @@ func (d *DB) InTenantTx(ctx context.Context, tenantID string, fn func(ctx contex
 	return d.inTx(ctx, tenantID, fn)
 }
 
+// InTenantBatch is InTenantTx for statements that do not depend on each other's results: everything, from the tenant to the commit,
+// travels in one round trip. queue adds the statements with what becomes of their results. The server runs them as one
+// transaction, so one that fails undoes those before it. The error of a callback comes too late to undo anything: what must not
+// happen, a statement's own conditions have to prevent.
+func (d *DB) InTenantBatch(ctx context.Context, tenantID string, queue func(b *pgx.Batch)) error {
+	if tenantID == "" {
+		return ErrNoTenant
+	}
+	conn, err := d.pool.Acquire(ctx)
+	if err != nil {
+		return fault.Wrap(fault.Unavailable, err, "the database cannot be reached")
+	}
+	defer conn.Release()
+	batch := &pgx.Batch{} // without BEGIN and COMMIT: the server makes one transaction of what comes before the sync
+	batch.Queue(setTenant, tenantID)
+	queue(batch)
+	return classify(conn.SendBatch(ctx, batch).Close())
+}
+
+// setTenant lasts until the end of the transaction. Behind it, the policies let through the rows of this tenant only.
+const setTenant = `SELECT set_config('app.current_tenant_id', $1, true)`
+
 // InTx runs fn in a transaction without a tenant. Row-level security hides every tenant's rows from it.
 func (d *DB) InTx(ctx context.Context, fn func(ctx context.Context, tx pgx.Tx) error) error {
 	return d.inTx(ctx, "", fn)
@@ -33,9 +55,9 @@ func (d *DB) InTx(ctx context.Context, fn func(ctx context.Context, tx pgx.Tx) e
 // inTx is the one place in the tree that begins and commits. The rollback ignores the caller's cancellation: with the dead
 // context pgx would throw the connection away, and a burst of cancelled requests would empty the pool.
 func (d *DB) inTx(ctx context.Context, tenantID string, fn func(ctx context.Context, tx pgx.Tx) error) (err error) {
-	tx, err := d.pool.Begin(ctx)
+	tx, err := d.begin(ctx, tenantID)
 	if err != nil {
-		return fault.Wrap(fault.Unavailable, err, "the database cannot be reached")
+		return err
 	}
 	committed := false
 	defer func() {
@@ -48,11 +70,6 @@ func (d *DB) inTx(ctx context.Context, tenantID string, fn func(ctx context.Cont
 			err = errors.Join(err, fmt.Errorf("roll back: %w", rerr))
 		}
 	}()
-	if tenantID != "" {
-		if _, err := tx.Exec(ctx, `SELECT set_config('app.current_tenant_id', $1, true)`, tenantID); err != nil {
-			return classify(fmt.Errorf("set tenant: %w", err))
-		}
-	}
 	if err := fn(ctx, tx); err != nil {
 		return classify(err)
 	}
@@ -61,4 +78,30 @@ func (d *DB) inTx(ctx context.Context, tenantID string, fn func(ctx context.Cont
 	}
 	committed = true
 	return nil
+}
+
+// begin sends BEGIN and the tenant in one round trip.
+func (d *DB) begin(ctx context.Context, tenantID string) (pgx.Tx, error) {
+	unreachable := func(err error) error {
+		return fault.Wrap(fault.Unavailable, err, "the database cannot be reached")
+	}
+	if tenantID == "" {
+		tx, err := d.pool.Begin(ctx)
+		if err != nil {
+			return nil, unreachable(err)
+		}
+		return tx, nil
+	}
+	batch := &pgx.Batch{}
+	batch.BeginTx(pgx.TxOptions{})
+	batch.Queue(setTenant, tenantID)
+	results := d.pool.SendBatch(ctx, batch)
+	if err := results.Close(); err != nil {
+		cleanup, cancel := context.WithTimeout(context.WithoutCancel(ctx), rollbackTimeout)
+		defer cancel()
+		// A batch that failed before its BEGIN has left nothing to roll back, and says so.
+		_ = results.Tx().Rollback(cleanup)
+		return nil, unreachable(err)
+	}
+	return results.Tx(), nil
 }

@@ -280,3 +280,41 @@ func databaseName(t *testing.T, d *dbtest.Database) string {
 	t.Helper()
 	return query[string](t, d.AdminURL, `SELECT current_database()::text`)[0]
 }
+
+func TestABatchIsOneTransactionOfItsTenant(t *testing.T) {
+	t.Parallel()
+	d := open(t, dbtest.NewUnopened(t).AppURL, 1)
+	const insert = `INSERT INTO ticket_history (tenant_id, ticket_id, subject, source) VALUES ($1, $2, 'subject', 'import')`
+	add := func(ctx context.Context, as, owner string, ids ...string) error {
+		return d.InTenantBatch(ctx, as, func(b *pgx.Batch) {
+			for _, id := range ids {
+				b.Queue(insert, owner, id)
+			}
+		})
+	}
+	count := func(tenant string) (n int) {
+		require.NoError(t, d.InTenantBatch(t.Context(), tenant, func(b *pgx.Batch) {
+			b.Queue(`SELECT count(*) FROM ticket_history`).QueryRow(func(row pgx.Row) error { return row.Scan(&n) })
+		}))
+		return n
+	}
+	require.NoError(t, add(t.Context(), "acme", "acme", "1", "2"))
+	require.Equal(t, 2, count("acme"))
+	require.Zero(t, count("bolt"), "another tenant's rows")
+	require.Empty(t, current(t, d), "the tenant ends with its batch")
+
+	require.True(t, db.HasSQLState(add(t.Context(), "acme", "acme", "3", "1"), db.UniqueViolation))
+	require.Equal(t, 2, count("acme"), "a statement that fails undoes those before it")
+	require.Error(t, add(t.Context(), "acme", "bolt", "4"), "the policies hold in a batch as well")
+	require.Empty(t, current(t, d), "after a failure")
+
+	cancelled, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.Error(t, add(cancelled, "acme", "acme", "5"))
+	require.Equal(t, 2, count("acme"))
+	require.ErrorIs(t, add(t.Context(), "", "acme", "6"), db.ErrNoTenant)
+	mine := errors.New("mine")
+	require.ErrorIs(t, d.InTenantBatch(t.Context(), "acme", func(b *pgx.Batch) {
+		b.Queue(`SELECT 1`).QueryRow(func(pgx.Row) error { return mine })
+	}), mine, "an error of a callback comes out")
+}

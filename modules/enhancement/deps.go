@@ -20,7 +20,7 @@ type Transactor interface {
 
 // Queue schedules jobs in a caller's transaction; River's client is one.
 type Queue interface {
-	InsertTx(ctx context.Context, tx pgx.Tx, args river.JobArgs, opts *river.InsertOpts) (*rivertype.JobInsertResult, error)
+	InsertManyTx(ctx context.Context, tx pgx.Tx, jobs []river.InsertManyParams) ([]*rivertype.JobInsertResult, error)
 }
 
 // Desk reads tickets of the tenant's service desk.

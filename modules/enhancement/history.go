@@ -234,6 +234,6 @@ func (m *Module) Retry(ctx context.Context, tenantID string, id uuid.UUID) error
 			return fmt.Errorf("reset enhancement: %w", err)
 		}
 		run := runID{tenant: tenantID, id: id}
-		return m.enqueueTx(ctx, tx, run, s.job(run), priorityOf(priority))
+		return m.enqueueTx(ctx, tx, m.jobOf(ctx, s.job(run), priorityOf(priority), nil))
 	})
 }

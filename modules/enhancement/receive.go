@@ -1,8 +1,11 @@
 package enhancement
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -10,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
 
+	"aiagents/internal/fault"
 	"aiagents/modules/enhancement/note"
 )
 
@@ -32,6 +36,8 @@ type Delivery struct {
 	Description   string
 	Priority      string
 	CreatedAt     time.Time
+	// Trace is the metadata by which the job continues the delivery's trace; nil takes the context's.
+	Trace []byte
 }
 
 // Receipt tells what became of a delivery.
@@ -62,37 +68,70 @@ func startOf(event string) start {
 	return start{status: "completed", stage: "closed", outcome: "skipped", reason: "events of this kind are not acted upon"}
 }
 
-// ReceiveTx records a delivery in tx and schedules its job, both if and only if tx commits. The same delivery again
-// returns the first receipt with Duplicate set and schedules nothing. A second delivery about a ticket that has its note, or
-// is about to get it, is recorded as skipped: there is one note a ticket.
+// ReceiveTx records one delivery; see ReceiveAllTx.
 func (m *Module) ReceiveTx(ctx context.Context, tx pgx.Tx, d Delivery) (Receipt, error) {
-	id := runID{tenant: d.TenantID, id: uuid.Must(uuid.NewV7())}
-	s := startOf(d.Event)
-	fresh, err := insertTx(ctx, tx, id.id, note.NewReference(), d, s)
+	receipts, err := m.ReceiveAllTx(ctx, tx, []Delivery{d})
 	if err != nil {
 		return Receipt{}, err
 	}
-	if !fresh {
-		first, known, err := findByKeyTx(ctx, tx, d.TenantID, d.Key)
-		if err != nil || known {
-			return Receipt{ID: first, Duplicate: true}, err
-		}
-		s = start{status: "completed", stage: "closed", outcome: "skipped", reason: "the ticket has its note from another delivery"}
-		if _, err := insertTx(ctx, tx, id.id, note.NewReference(), d, s); err != nil {
-			return Receipt{}, err
-		}
+	return receipts[0], nil
+}
+
+// ReceiveAllTx records deliveries of one tenant in tx and schedules their jobs, all if and only if tx commits, and returns a
+// receipt for each. The same delivery again returns the first receipt with Duplicate set and schedules nothing. A second
+// delivery about a ticket that has its note, or is about to get it, is recorded as skipped: there is one note a ticket.
+func (m *Module) ReceiveAllTx(ctx context.Context, tx pgx.Tx, deliveries []Delivery) ([]Receipt, error) {
+	if len(deliveries) == 0 {
+		return nil, nil
 	}
-	if s.job == nil {
-		return Receipt{ID: id.id}, nil
+	tenantID := deliveries[0].TenantID
+	arrivals := make([]arrival, len(deliveries))
+	for i, d := range deliveries {
+		if d.TenantID != tenantID {
+			return nil, fault.New(fault.Internal, "deliveries of several tenants in one transaction")
+		}
+		arrivals[i] = arrival{Delivery: d, start: startOf(d.Event), id: uuid.Must(uuid.NewV7()), reference: note.NewReference()}
 	}
-	flooded, err := floodedTx(ctx, tx, d.TenantID)
+	fresh, backlog, err := insertTx(ctx, tx, tenantID, inLockOrder(arrivals))
 	if err != nil {
-		return Receipt{}, err
+		return nil, err
 	}
-	if err := m.enqueueTx(ctx, tx, id, s.job(id), fair(priorityOf(d.Priority), flooded)); err != nil {
-		return Receipt{}, err
+	receipts := make([]Receipt, len(arrivals))
+	var jobs []river.InsertManyParams
+	for i, a := range arrivals {
+		receipts[i] = Receipt{ID: a.id}
+		switch {
+		case !fresh[a.id]:
+			if receipts[i], err = known(ctx, tx, a); err != nil {
+				return nil, err
+			}
+		case a.job != nil:
+			id := runID{tenant: tenantID, id: a.id}
+			backlog++
+			jobs = append(jobs, m.jobOf(ctx, a.job(id), fair(priorityOf(a.Priority), backlog > floodThreshold), a.Trace))
+		}
 	}
-	return Receipt{ID: id.id}, nil
+	return receipts, m.enqueueTx(ctx, tx, jobs...)
+}
+
+// inLockOrder sorts by what the unique indexes compare, so that two transactions with the same deliveries wait for each
+// other instead of dead-locking.
+func inLockOrder(arrivals []arrival) []arrival {
+	return slices.SortedStableFunc(slices.Values(arrivals), func(a, b arrival) int {
+		return cmp.Or(cmp.Compare(a.TicketID, b.TicketID), bytes.Compare(a.Key, b.Key))
+	})
+}
+
+// known tells what becomes of an arrival that did not go in: the same delivery was there before it, or another about the
+// same ticket.
+func known(ctx context.Context, tx pgx.Tx, a arrival) (Receipt, error) {
+	first, duplicate, err := findByKeyTx(ctx, tx, a.TenantID, a.Key)
+	if err != nil || duplicate {
+		return Receipt{ID: first, Duplicate: true}, err
+	}
+	a.start = start{status: "completed", stage: "closed", outcome: "skipped", reason: "the ticket has its note from another delivery"}
+	_, _, err = insertTx(ctx, tx, a.TenantID, []arrival{a})
+	return Receipt{ID: a.id}, err
 }
 
 // fair sends a tenant with a backlog to the end: River runs lower numbers first, so another tenant's ticket need not wait
@@ -107,14 +146,21 @@ func fair(priority int, flooded bool) int {
 	return priorityFlood
 }
 
-func (m *Module) enqueueTx(ctx context.Context, tx pgx.Tx, id runID, args river.JobArgs, priority int) error {
-	opts := &river.InsertOpts{
-		Priority:    priority,
-		MaxAttempts: m.cfg.MaxAttempts,
-		Metadata:    m.deps.TraceMetadata(ctx),
+func (m *Module) jobOf(ctx context.Context, args river.JobArgs, priority int, trace []byte) river.InsertManyParams {
+	if trace == nil {
+		trace = m.deps.TraceMetadata(ctx)
 	}
-	if _, err := m.deps.Queue.InsertTx(ctx, tx, args, opts); err != nil {
-		return fmt.Errorf("enqueue %s of %s: %w", args.Kind(), id.id, err)
+	return river.InsertManyParams{Args: args, InsertOpts: &river.InsertOpts{
+		Priority: priority, MaxAttempts: m.cfg.MaxAttempts, Metadata: trace,
+	}}
+}
+
+func (m *Module) enqueueTx(ctx context.Context, tx pgx.Tx, jobs ...river.InsertManyParams) error {
+	if len(jobs) == 0 {
+		return nil
+	}
+	if _, err := m.deps.Queue.InsertManyTx(ctx, tx, jobs); err != nil {
+		return fmt.Errorf("enqueue: %w", err)
 	}
 	return nil
 }

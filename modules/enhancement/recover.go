@@ -116,5 +116,5 @@ func (m *Module) recoverTx(ctx context.Context, tx pgx.Tx, id runID, o orphan) e
 	if s.job == nil {
 		return fault.Newf(fault.Internal, "a pending row has the event %q, which has no job", o.Event)
 	}
-	return m.enqueueTx(ctx, tx, id, s.job(id), priorityOf(o.Priority))
+	return m.enqueueTx(ctx, tx, m.jobOf(ctx, s.job(id), priorityOf(o.Priority), nil))
 }

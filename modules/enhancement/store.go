@@ -46,38 +46,68 @@ type claimed struct {
 // a slow minute does not send it to the end.
 const floodThreshold = 50
 
-// floodedTx reports whether the tenant has a backlog. It reads no more entries of the index than it has to.
-func floodedTx(ctx context.Context, tx pgx.Tx, tenantID string) (bool, error) {
-	var n int
-	err := tx.QueryRow(ctx, `
-		SELECT count(*) FROM (
-		  SELECT 1 FROM enhancement_history WHERE tenant_id = $1 AND status = 'pending' LIMIT $2) p`,
-		tenantID, floodThreshold+1).Scan(&n)
-	if err != nil {
-		return false, fmt.Errorf("count pending enhancements: %w", err)
-	}
-	return n > floodThreshold, nil
+// insertSQL adds the rows that are new, and counts the tenant's backlog as it was before, reading no more of the index than it has
+// to. Two transactions that bring the same delivery wait here for each other.
+const insertSQL = `
+	WITH fresh AS (
+	  INSERT INTO enhancement_history
+	    (tenant_id, id, event_key, event, ticket_id, correlation_id, reference, status, stage, outcome, reason,
+	     subject, description, priority, ticket_created_at, completed_at)
+	  SELECT $1, n.id, n.event_key, n.event, n.ticket_id, n.correlation_id, n.reference, n.status, n.stage, n.outcome, n.reason,
+	         n.subject, n.description, n.priority, n.ticket_created_at, CASE WHEN n.status = 'pending' THEN NULL ELSE now() END
+	  FROM unnest($2::uuid[], $3::bytea[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[],
+	              $11::text[], $12::text[], $13::text[], $14::text[], $15::timestamptz[])
+	    AS n (id, event_key, event, ticket_id, correlation_id, reference, status, stage, outcome, reason,
+	          subject, description, priority, ticket_created_at)
+	  ON CONFLICT DO NOTHING
+	  RETURNING id)
+	SELECT id, (SELECT count(*) FROM (
+	  SELECT 1 FROM enhancement_history WHERE tenant_id = $1 AND status = 'pending' LIMIT $16) p) AS backlog
+	FROM fresh`
+
+// arrival is a delivery on its way into the history.
+type arrival struct {
+	Delivery
+	start
+
+	id        uuid.UUID
+	reference string
 }
 
-const insertSQL = `
-	INSERT INTO enhancement_history
-	  (tenant_id, id, event_key, event, ticket_id, correlation_id, reference, status, stage, outcome, reason,
-	   subject, description, priority, ticket_created_at, completed_at)
-	VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, CASE WHEN $8 = 'pending' THEN NULL ELSE now() END)
-	ON CONFLICT DO NOTHING`
-
-// insertTx adds a row and reports whether it is new. Two deliveries at once wait here for each other.
-func insertTx(ctx context.Context, tx pgx.Tx, id uuid.UUID, reference string, d Delivery, s start) (bool, error) {
-	var createdAt *time.Time
-	if !d.CreatedAt.IsZero() {
-		createdAt = &d.CreatedAt
+// insertTx adds rows and returns which of them are new, and the tenant's backlog before them, counted up to a little above
+// floodThreshold.
+func insertTx(ctx context.Context, tx pgx.Tx, tenantID string, arrivals []arrival) (fresh map[uuid.UUID]bool, backlog int, err error) {
+	n := len(arrivals)
+	ids, keys, createdAt := make([]uuid.UUID, n), make([][]byte, n), make([]*time.Time, n)
+	var texts [11][]string
+	for i := range texts {
+		texts[i] = make([]string, n)
 	}
-	tag, err := tx.Exec(ctx, insertSQL, d.TenantID, id, d.Key, d.Event, d.TicketID, d.CorrelationID, reference,
-		s.status, s.stage, s.outcome, s.reason, d.Subject, d.Description, d.Priority, createdAt)
+	for i, a := range arrivals {
+		ids[i], keys[i] = a.id, a.Key
+		if !a.CreatedAt.IsZero() {
+			createdAt[i] = &arrivals[i].CreatedAt
+		}
+		for column, text := range []string{a.Event, a.TicketID, a.CorrelationID, a.reference, a.status, a.stage, a.outcome, a.reason,
+			a.Subject, a.Description, a.Priority} {
+			texts[column][i] = text
+		}
+	}
+	args := []any{tenantID, ids, keys}
+	for _, column := range texts {
+		args = append(args, column)
+	}
+	rows, err := tx.Query(ctx, insertSQL, append(args, createdAt, floodThreshold+1)...)
 	if err != nil {
-		return false, fmt.Errorf("insert enhancement: %w", err)
+		return nil, 0, fmt.Errorf("insert enhancements: %w", err)
 	}
-	return tag.RowsAffected() == 1, nil
+	fresh = make(map[uuid.UUID]bool, n)
+	var id uuid.UUID
+	_, err = pgx.ForEachRow(rows, []any{&id, &backlog}, func() error { fresh[id] = true; return nil })
+	if err != nil {
+		return nil, 0, fmt.Errorf("insert enhancements: %w", err)
+	}
+	return fresh, backlog, nil
 }
 
 // findByKeyTx returns the row of a delivery that was seen before.

@@ -33,9 +33,9 @@ type Tenant struct {
 
 // Enhancements records deliveries and schedules the work on them.
 type Enhancements interface {
-	// ReceiveTx records d in tx and schedules its job, both if and only if tx commits. The same delivery again returns
-	// the first receipt with Duplicate set, and schedules nothing.
-	ReceiveTx(ctx context.Context, tx pgx.Tx, d Delivery) (Receipt, error)
+	// ReceiveAllTx records deliveries of one tenant in tx and schedules their jobs, all if and only if tx commits, and returns
+	// a receipt for each. The same delivery again gets the first receipt with Duplicate set, and schedules nothing.
+	ReceiveAllTx(ctx context.Context, tx pgx.Tx, deliveries []Delivery) ([]Receipt, error)
 }
 
 // Resolutions keeps past tickets with their fix.
@@ -60,6 +60,8 @@ type Delivery struct {
 	Description   string
 	Priority      string
 	CreatedAt     time.Time
+	// Trace is the trace of the request, as the metadata of its job.
+	Trace []byte
 }
 
 // Receipt tells what became of a delivery.

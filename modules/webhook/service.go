@@ -51,14 +51,10 @@ func (m *Module) authenticate(ctx context.Context, r request) (Tenant, error) {
 	return Tenant{}, unauthenticated()
 }
 
-// receive records one event and schedules its work, in one transaction.
+// receive records one event and schedules its work, in a transaction that it may share with others of its tenant.
 func (m *Module) receive(ctx context.Context, d Delivery) (Receipt, error) {
-	var receipt Receipt
-	err := m.deps.DB.InTenantTx(ctx, d.TenantID, func(ctx context.Context, tx pgx.Tx) error {
-		var err error
-		receipt, err = m.deps.Enhancements.ReceiveTx(ctx, tx, d)
-		return err
-	})
+	d.Trace = m.deps.TraceMetadata(ctx)
+	receipt, err := m.intake.add(ctx, d)
 	if err != nil {
 		return Receipt{}, asUnavailable(fmt.Errorf("receive delivery: %w", err))
 	}
@@ -66,14 +62,26 @@ func (m *Module) receive(ctx context.Context, d Delivery) (Receipt, error) {
 	return receipt, nil
 }
 
+// recordAll records deliveries of one tenant in one transaction.
+func (m *Module) recordAll(ctx context.Context, deliveries []Delivery) (receipts []Receipt, err error) {
+	err = m.deps.DB.InTenantTx(ctx, deliveries[0].TenantID, func(ctx context.Context, tx pgx.Tx) error {
+		receipts, err = m.deps.Enhancements.ReceiveAllTx(ctx, tx, deliveries)
+		return err
+	})
+	return receipts, err
+}
+
 // record keeps a resolved ticket. The history row and the delivery stand or fall together, so a duplicate answer always
 // means that the row is there.
 func (m *Module) record(ctx context.Context, d Delivery, t ResolvedTicket) (Receipt, error) {
 	var receipt Receipt
 	err := m.deps.DB.InTenantTx(ctx, d.TenantID, func(ctx context.Context, tx pgx.Tx) error {
-		var err error
-		if receipt, err = m.deps.Enhancements.ReceiveTx(ctx, tx, d); err != nil || receipt.Duplicate {
+		receipts, err := m.deps.Enhancements.ReceiveAllTx(ctx, tx, []Delivery{d})
+		if err != nil {
 			return err
+		}
+		if receipt = receipts[0]; receipt.Duplicate {
+			return nil
 		}
 		return m.deps.Resolutions.RecordTx(ctx, tx, d.TenantID, t)
 	})

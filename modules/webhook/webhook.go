@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -17,6 +18,8 @@ type Deps struct {
 	Resolutions  Resolutions
 	Logger       *slog.Logger
 	Clock        func() time.Time
+	// TraceMetadata carries a request's trace to its job.
+	TraceMetadata func(ctx context.Context) []byte
 }
 
 // Module takes webhooks.
@@ -26,6 +29,7 @@ type Module struct {
 	addresses *limiter
 	tenants   *limiter
 	metrics   *metrics
+	intake    *intake
 }
 
 // New builds the module and names every missing dependency at once.
@@ -34,6 +38,7 @@ func New(deps Deps, cfg Config) (*Module, error) {
 	for name, absent := range map[string]bool{
 		"DB": deps.DB == nil, "Tenants": deps.Tenants == nil, "Enhancements": deps.Enhancements == nil,
 		"Resolutions": deps.Resolutions == nil, "Logger": deps.Logger == nil, "Clock": deps.Clock == nil,
+		"TraceMetadata": deps.TraceMetadata == nil,
 	} {
 		if absent {
 			missing = append(missing, name)
@@ -42,12 +47,14 @@ func New(deps Deps, cfg Config) (*Module, error) {
 	if len(missing) > 0 {
 		return nil, fmt.Errorf("webhook: missing %s", strings.Join(missing, ", "))
 	}
-	return &Module{
+	m := &Module{
 		deps: deps, cfg: cfg,
 		addresses: newLimiter(cfg.AddressPerSecond, cfg.AddressBurst),
 		tenants:   newLimiter(cfg.TenantPerSecond, cfg.TenantBurst),
 		metrics:   newMetrics(),
-	}, nil
+	}
+	m.intake = &intake{record: m.recordAll, lanes: map[string]*lane{}}
+	return m, nil
 }
 
 // Collectors are the module's metrics.
