@@ -192,7 +192,7 @@ func (a notes) Post(ctx context.Context, n enhancement.Note) (enhancement.Posted
 	if err != nil {
 		return enhancement.Posted{}, unfenced(err)
 	}
-	return enhancement.Posted{NoteID: r.NoteID, Adopted: r.Adopted}, nil
+	return enhancement.Posted{NoteID: r.NoteID, Adopted: r.Adopted, Recorded: r.Recorded}, nil
 }
 
 func (a notes) RecordPostedTx(ctx context.Context, tx pgx.Tx, n enhancement.Note, p enhancement.Posted) error {

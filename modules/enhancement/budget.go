@@ -14,11 +14,12 @@ func (m *Module) overBudget(ctx context.Context, r *run) (bool, error) {
 		return false, nil
 	}
 	var used int64
-	err := m.deps.DB.InTenantTx(ctx, r.id.tenant, func(ctx context.Context, tx pgx.Tx) error {
-		return tx.QueryRow(ctx, `
+	err := m.deps.DB.InTenantBatch(ctx, r.id.tenant, func(b *pgx.Batch) {
+		b.Queue(`
 			SELECT coalesce(sum(prompt_tokens + completion_tokens), 0)
 			FROM model_calls
-			WHERE tenant_id = $1 AND created_at >= date_trunc('day', now(), 'UTC')`, r.id.tenant).Scan(&used)
+			WHERE tenant_id = $1 AND created_at >= date_trunc('day', now(), 'UTC')`, r.id.tenant).
+			QueryRow(func(row pgx.Row) error { return row.Scan(&used) })
 	})
 	if err != nil {
 		return false, fmt.Errorf("read budget: %w", err)

@@ -16,6 +16,9 @@ import (
 // Transactor opens the tenant-scoped transactions of the pipeline.
 type Transactor interface {
 	InTenantTx(ctx context.Context, tenantID string, fn func(ctx context.Context, tx pgx.Tx) error) error
+	// InTenantBatch runs statements that do not need each other's results as one transaction, in one round trip. The error
+	// of a callback comes out, and undoes nothing.
+	InTenantBatch(ctx context.Context, tenantID string, queue func(b *pgx.Batch)) error
 }
 
 // Queue schedules jobs in a caller's transaction; River's client is one.
@@ -62,6 +65,8 @@ type Note struct {
 type Posted struct {
 	NoteID  string
 	Adopted bool
+	// Recorded is set when the notes' own record is durable already.
+	Recorded bool
 }
 
 // Tenants knows how a tenant wants its notes, and which tenants there are.

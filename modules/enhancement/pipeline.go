@@ -47,13 +47,17 @@ func (c completer[T]) completeTx(ctx context.Context, tx pgx.Tx) error {
 // claim takes the row for this attempt. It returns nil when there is nothing left to do.
 func (m *Module) claim(ctx context.Context, id runID) (*run, error) {
 	var row *claimed
-	err := m.deps.DB.InTenantTx(ctx, id.tenant, func(ctx context.Context, tx pgx.Tx) error {
-		var err error
-		row, err = claimTx(ctx, tx, id)
-		return err
+	err := m.deps.DB.InTenantBatch(ctx, id.tenant, func(b *pgx.Batch) {
+		b.Queue(claimSQL, id.tenant, id.id).Query(func(rows pgx.Rows) (err error) {
+			row, err = readClaimed(rows)
+			return err
+		})
 	})
-	if err != nil || row == nil {
-		return nil, err
+	if err != nil {
+		return nil, fmt.Errorf("claim enhancement: %w", err)
+	}
+	if row == nil {
+		return nil, nil
 	}
 	crashpoint.Reach("k2")
 	if row.Attempts == 1 {
@@ -109,8 +113,8 @@ func (m *Module) context(ctx context.Context, r *run) (evidence.Bundle, string, 
 		return b, "", fmt.Errorf("encode context: %w", err)
 	}
 	// A thin delivery takes over the desk's text, so that the history is readable and siblings can be compared.
-	err = m.store(ctx, r, `stage = 'gathered', context_gathered = $4, timings = $5, subject = $6, description = $7`,
-		stored, r.timings, t.Subject, firstRunes(t.Description, keptDescription))
+	err = m.store(ctx, r, guard(r, `stage = 'gathered', context_gathered = $4, timings = $5, subject = $6, description = $7`,
+		stored, r.timings, t.Subject, firstRunes(t.Description, keptDescription)))
 	crashpoint.Reach("k3")
 	return b, "", err
 }
@@ -212,13 +216,8 @@ func (m *Module) keepAnswer(ctx context.Context, r *run, b evidence.Bundle, res 
 		r.log.WarnContext(ctx, "a configured model is unknown to the server or retired: name another in openai.model or openai.fallback_models",
 			"models", res.RetiredModels)
 	}
-	err = m.durably(ctx, r, func(ctx context.Context, tx pgx.Tx) error {
-		if err := updateTx(ctx, tx, r, `stage = 'synthesised', llm_output = $4, note_html = $5, timings = $6, findings = $7`,
-			string(stored), html, r.timings, found); err != nil {
-			return err
-		}
-		return insertCallsTx(ctx, tx, r, res.Calls)
-	})
+	err = m.store(ctx, r, guard(r, `stage = 'synthesised', llm_output = $4, note_html = $5, timings = $6, findings = $7`,
+		string(stored), html, r.timings, found), res.Calls...)
 	crashpoint.Reach("k5")
 	return res.Answer, html, err
 }
@@ -246,9 +245,6 @@ func (m *Module) countCalls(calls []synthesis.Call) {
 func (m *Module) post(ctx context.Context, r *run, finish finisher, a evidence.Answer, html string) error {
 	ctx, span := m.deps.Tracer.Start(ctx, "post note")
 	defer span.End()
-	if err := m.store(ctx, r, `stage = 'posting'`); err != nil {
-		return err
-	}
 	n := Note{
 		TenantID: r.id.tenant, Enhancement: r.id.id, TicketID: r.row.TicketID,
 		Reference: r.row.Reference, Epoch: r.row.Epoch, HTML: html, Repost: r.row.Rerun,
@@ -261,10 +257,11 @@ func (m *Module) post(ctx context.Context, r *run, finish finisher, a evidence.A
 	if a.Mode == evidence.FactsOnly {
 		outcome = "facts_only"
 	}
-	return m.finish(ctx, r, finish, ending{
-		outcome: outcome, reason: string(a.Reason), noteID: posted.NoteID, stage: "posted",
-		recordTx: func(ctx context.Context, tx pgx.Tx) error { return m.deps.Notes.RecordPostedTx(ctx, tx, n, posted) },
-	})
+	end := ending{outcome: outcome, reason: string(a.Reason), noteID: posted.NoteID, stage: "posted"}
+	if !posted.Recorded {
+		end.recordTx = func(ctx context.Context, tx pgx.Tx) error { return m.deps.Notes.RecordPostedTx(ctx, tx, n, posted) }
+	}
+	return m.finish(ctx, r, finish, end)
 }
 
 // ending is how a run ends well.
@@ -278,19 +275,21 @@ func (m *Module) finish(ctx context.Context, r *run, finish finisher, e ending) 
 		e.stage = "closed"
 	}
 	took := m.deps.Clock().Sub(r.row.CreatedAt)
-	err := m.durably(ctx, r, func(ctx context.Context, tx pgx.Tx) error {
-		err := updateTx(ctx, tx, r, `status = 'completed', stage = $4, outcome = $5, reason = $6, note_id = $7, timings = $8,
-			processing_time_ms = $9, completed_at = now(), error_message = NULL`,
-			e.stage, e.outcome, e.reason, e.noteID, r.timings, took.Milliseconds())
-		if err != nil {
-			return err
-		}
-		if e.recordTx != nil {
-			if err := e.recordTx(ctx, tx); err != nil {
+	err := m.durably(ctx, func() error {
+		return m.deps.DB.InTenantTx(ctx, r.id.tenant, func(ctx context.Context, tx pgx.Tx) error {
+			err := guard(r, `status = 'completed', stage = $4, outcome = $5, reason = $6, note_id = $7, timings = $8,
+				processing_time_ms = $9, completed_at = now(), error_message = NULL`,
+				e.stage, e.outcome, e.reason, e.noteID, r.timings, took.Milliseconds()).execTx(ctx, tx)
+			if err != nil {
 				return err
 			}
-		}
-		return finish.completeTx(ctx, tx)
+			if e.recordTx != nil {
+				if err := e.recordTx(ctx, tx); err != nil {
+					return err
+				}
+			}
+			return finish.completeTx(ctx, tx)
+		})
 	})
 	if err != nil {
 		return err
@@ -305,8 +304,8 @@ func (m *Module) finish(ctx context.Context, r *run, finish finisher, e ending) 
 // fail ends a run for good, visibly; `enhancement retry` can start it again.
 func (m *Module) fail(ctx context.Context, r *run, reason string) error {
 	took := m.deps.Clock().Sub(r.row.CreatedAt)
-	err := m.store(ctx, r, `status = 'failed', outcome = 'failed', error_message = $4, timings = $5,
-		processing_time_ms = $6, completed_at = now()`, reason, r.timings, took.Milliseconds())
+	err := m.store(ctx, r, guard(r, `status = 'failed', outcome = 'failed', error_message = $4, timings = $5,
+		processing_time_ms = $6, completed_at = now()`, reason, r.timings, took.Milliseconds()))
 	if err != nil {
 		return fmt.Errorf("record failure: %w", err)
 	}
@@ -323,13 +322,21 @@ func (m *Module) noteTrouble(ctx context.Context, r *run, v verdict) error {
 	if v.wait > 0 {
 		attempts--
 	}
-	return m.store(ctx, r, `error_message = $4, timings = $5, attempts = $6`, v.reason, r.timings, attempts)
+	return m.store(ctx, r, guard(r, `error_message = $4, timings = $5, attempts = $6`, v.reason, r.timings, attempts))
 }
 
-func (m *Module) store(ctx context.Context, r *run, set string, args ...any) error {
-	return m.durably(ctx, r, func(ctx context.Context, tx pgx.Tx) error {
-		return updateTx(ctx, tx, r, set, args...)
+// store makes a change of the row durable, with the calls of the model that led to it.
+func (m *Module) store(ctx context.Context, r *run, change guarded, calls ...synthesis.Call) error {
+	err := m.durably(ctx, func() error {
+		return m.deps.DB.InTenantBatch(ctx, r.id.tenant, func(b *pgx.Batch) {
+			change.queue(b)
+			queueCalls(b, r, calls)
+		})
 	})
+	if err != nil {
+		return fmt.Errorf("update enhancement: %w", err)
+	}
+	return nil
 }
 
 // outagePatience and outagePause are how long, and how often, a result is offered to a database that is away. What is in
@@ -339,13 +346,13 @@ const (
 	outagePause    = 500 * time.Millisecond
 )
 
-// durably runs fn in a transaction of the tenant, again while the database is away. Every fn is guarded by the epoch, so one
+// durably runs a transaction of the tenant, again while the database is away. Every one is guarded by the epoch, so one
 // whose commit was lost on the way finds its own work done, or itself fenced, and never does it twice.
-func (m *Module) durably(ctx context.Context, r *run, fn func(ctx context.Context, tx pgx.Tx) error) error {
+func (m *Module) durably(ctx context.Context, transact func() error) error {
 	patience, cancel := context.WithTimeout(ctx, outagePatience)
 	defer cancel()
 	for {
-		err := m.deps.DB.InTenantTx(ctx, r.id.tenant, fn)
+		err := transact()
 		if !fault.Is(err, fault.Unavailable) || fault.RetryAfterOf(err) > 0 {
 			return err
 		}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"aiagents/modules/enhancement/synthesis"
 )
@@ -123,58 +124,66 @@ func findByKeyTx(ctx context.Context, tx pgx.Tx, tenantID string, key []byte) (u
 	return id, true, nil
 }
 
-// claimTx takes the row for this worker by raising its epoch. It returns nil when the row is done.
-func claimTx(ctx context.Context, tx pgx.Tx, id runID) (*claimed, error) {
-	rows, err := tx.Query(ctx, `
-		UPDATE enhancement_history
-		SET epoch = epoch + 1, attempts = attempts + 1, started_at = coalesce(started_at, now())
-		WHERE tenant_id = $1 AND id = $2 AND status = 'pending'
-		RETURNING event, ticket_id, correlation_id, reference, stage, epoch, attempts, rerun, subject, description, priority, ticket_created_at,
-		          context_gathered, llm_output, note_html, note_id, timings, created_at`, id.tenant, id.id)
-	if err != nil {
-		return nil, fmt.Errorf("claim enhancement: %w", err)
-	}
+const claimSQL = `
+	UPDATE enhancement_history
+	SET epoch = epoch + 1, attempts = attempts + 1, started_at = coalesce(started_at, now())
+	WHERE tenant_id = $1 AND id = $2 AND status = 'pending'
+	RETURNING event, ticket_id, correlation_id, reference, stage, epoch, attempts, rerun, subject, description, priority, ticket_created_at,
+	          context_gathered, llm_output, note_html, note_id, timings, created_at`
+
+// readClaimed returns nil where claimSQL found the row done.
+func readClaimed(rows pgx.Rows) (*claimed, error) {
 	c, err := pgx.CollectExactlyOneRow(rows, pgx.RowToAddrOfStructByName[claimed])
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, nil
 	}
-	if err != nil {
-		return nil, fmt.Errorf("claim enhancement: %w", err)
-	}
-	return c, nil
+	return c, err
 }
 
-// update runs a guarded change of the row: it touches nothing and returns ErrFenced unless this worker still owns it.
-func updateTx(ctx context.Context, tx pgx.Tx, r *run, set string, args ...any) error {
-	all := append([]any{r.id.tenant, r.id.id, r.row.Epoch}, args...)
-	tag, err := tx.Exec(ctx, `UPDATE enhancement_history SET `+set+
-		` WHERE tenant_id = $1 AND id = $2 AND epoch = $3 AND status = 'pending'`, all...)
-	if err != nil {
-		return fmt.Errorf("update enhancement: %w", err)
+// guarded is a change of the row that touches nothing unless this worker still owns it.
+type guarded struct {
+	sql  string
+	args []any
+}
+
+func guard(r *run, set string, args ...any) guarded {
+	return guarded{
+		`UPDATE enhancement_history SET ` + set + ` WHERE tenant_id = $1 AND id = $2 AND epoch = $3 AND status = 'pending'`,
+		append([]any{r.id.tenant, r.id.id, r.row.Epoch}, args...),
 	}
+}
+
+// owned returns ErrFenced for a guarded change that touched nothing.
+func owned(tag pgconn.CommandTag) error {
 	if tag.RowsAffected() == 0 {
 		return ErrFenced
 	}
 	return nil
 }
 
-// insertCallsTx keeps what every call of the model used. A call's id follows from its run and place, so that a commit whose
-// answer was lost can be repeated.
-func insertCallsTx(ctx context.Context, tx pgx.Tx, r *run, calls []synthesis.Call) error {
+func (g guarded) queue(b *pgx.Batch) { b.Queue(g.sql, g.args...).Exec(owned) }
+
+func (g guarded) execTx(ctx context.Context, tx pgx.Tx) error {
+	tag, err := tx.Exec(ctx, g.sql, g.args...)
+	if err != nil {
+		return fmt.Errorf("update enhancement: %w", err)
+	}
+	return owned(tag)
+}
+
+// queueCalls keeps what every call of the model used. A call's id follows from its run and place, so that a commit whose
+// answer was lost can be repeated. A worker that lost its row meanwhile has paid all the same, and its calls are kept too.
+func queueCalls(b *pgx.Batch, r *run, calls []synthesis.Call) {
 	for i, c := range calls {
 		id := uuid.NewSHA1(r.id.id, fmt.Appendf(nil, "%d/%d", r.row.Epoch, i))
-		_, err := tx.Exec(ctx, `
+		b.Queue(`
 			INSERT INTO model_calls (tenant_id, enhancement_id, id, model, outcome, prompt_tokens, cached_tokens,
 			                         completion_tokens, cost_usd, price_date, duration_ms)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 			ON CONFLICT (tenant_id, enhancement_id, id) DO NOTHING`,
 			r.id.tenant, r.id.id, id, c.Model, string(c.Outcome), c.PromptTokens, c.CachedTokens,
 			c.CompletionTokens, c.CostUSD, c.PriceDate, c.Duration.Milliseconds())
-		if err != nil {
-			return fmt.Errorf("insert model call: %w", err)
-		}
 	}
-	return nil
 }
 
 // timings is how long each stage took, in milliseconds, by stage and by source.

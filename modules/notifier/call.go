@@ -44,6 +44,7 @@ type link struct {
 	turns    sync.Mutex
 	nextTurn time.Time
 	blocked  atomic.Int64 // Unix nanoseconds until which the desk asked us to stay away
+	alive    atomic.Int64 // Unix nanoseconds at which it was last recorded that the desk takes notes
 
 	state stateCache
 }

@@ -247,6 +247,15 @@ func (l *link) resume(ctx context.Context) error {
 	return l.module.store.resume(ctx, l.TenantID)
 }
 
+// aliveEvery is how often a process says that a desk takes notes. All its workers would write the same row otherwise.
+const aliveEvery = time.Minute
+
+// aliveIsDue reports, once in aliveEvery, that the time has come to say so.
+func (l *link) aliveIsDue() bool {
+	now, last := l.module.clock().UnixNano(), l.alive.Load()
+	return now-last >= aliveEvery.Nanoseconds() && l.alive.CompareAndSwap(last, now)
+}
+
 // finish turns the error of a call into a fault and pauses the connection when its credentials were refused.
 func (l *link) finish(ctx context.Context, err error) error {
 	switch classOf(err) {

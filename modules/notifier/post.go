@@ -59,6 +59,8 @@ type Result struct {
 	Adopted bool
 	// Updated is set when the note stood already and got the new text.
 	Updated bool
+	// Recorded is set when the result is durable already, so that RecordPostedTx is not needed.
+	Recorded bool
 	// DuplicatesRemoved counts copies that were found beside the note and deleted.
 	DuplicatesRemoved int
 }
@@ -90,7 +92,7 @@ func (m *Module) Post(ctx context.Context, r PostRequest) (Result, error) {
 	return result, err
 }
 
-// RecordPostedTx confirms the note in the transaction that completes the enhancement. It gives a Conflict with code FENCED
+// RecordPostedTx confirms a note whose result is not Recorded, in the transaction that completes the enhancement. It gives a Conflict with code FENCED
 // when a newer run has taken over, and then the transaction must not commit.
 func (m *Module) RecordPostedTx(ctx context.Context, tx pgx.Tx, r PostRequest, noteID string) error {
 	return recordPosted(ctx, tx, r, noteID)
@@ -227,7 +229,7 @@ func (p posting) update(ctx context.Context, row postRow) (Result, string, error
 func (p posting) stands(ctx context.Context, r Result, outcome string, hash []byte) (Result, string, error) {
 	recording, cancel := afterwards(ctx)
 	defer cancel()
-	epoch, err := p.module.store.stands(recording, p.intent.TenantID, p.intent.EnhancementID, r.NoteID, hash)
+	epoch, err := p.module.store.stands(recording, p.intent.TenantID, p.intent.EnhancementID, r.NoteID, hash, p.link.aliveIsDue())
 	if err != nil {
 		p.module.deps.Logger.WarnContext(ctx, "note not recorded yet", "tenant_id", p.intent.TenantID,
 			"enhancement_id", p.intent.EnhancementID, "error", err)
@@ -237,5 +239,6 @@ func (p posting) stands(ctx context.Context, r Result, outcome string, hash []by
 	if epoch != p.intent.Epoch {
 		return Result{}, outcome, errFenced
 	}
+	r.Recorded = true
 	return r, outcome, nil
 }

@@ -42,6 +42,39 @@ type intent struct {
 // which is the durable intent, unless hold asks to look before; every other state is left for the caller to settle.
 // It returns the row as it stands and whether an intent was made.
 func (s store) begin(ctx context.Context, in intent, hold bool) (row postRow, made bool, err error) {
+	if !hold {
+		if row, made, err = s.firstIntent(ctx, in); made || err != nil {
+			return row, made, err
+		}
+	}
+	return s.takeOver(ctx, in, hold)
+}
+
+// firstIntent makes the row with its intent in one statement, unless there is a row already.
+func (s store) firstIntent(ctx context.Context, in intent) (row postRow, made bool, err error) {
+	err = s.db.InTenantBatch(ctx, in.TenantID, func(b *pgx.Batch) {
+		b.Queue(`
+			INSERT INTO note_posts (tenant_id, enhancement_id, ticket_id, reference, state, epoch, posts, post_started_at, content_hash)
+			VALUES ($1, $2, $3, $4, 'posting', $5, 1, clock_timestamp(), $6)
+			ON CONFLICT (tenant_id, enhancement_id) DO NOTHING
+			RETURNING `+postColumns, in.TenantID, in.EnhancementID, in.TicketID, in.Reference, in.Epoch, notNil(in.hash)).
+			Query(func(rows pgx.Rows) error {
+				row, err = pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[postRow])
+				made = err == nil
+				if noRows(err) {
+					return nil
+				}
+				return err
+			})
+	})
+	if err != nil {
+		return postRow{}, false, fmt.Errorf("insert note post: %w", err)
+	}
+	return row, made, nil
+}
+
+// takeOver is begin for a row that may be there already.
+func (s store) takeOver(ctx context.Context, in intent, hold bool) (row postRow, made bool, err error) {
 	err = s.db.InTenantTx(ctx, in.TenantID, func(ctx context.Context, tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `
 			INSERT INTO note_posts (tenant_id, enhancement_id, ticket_id, reference, state, epoch, posts)
@@ -140,28 +173,27 @@ func (s store) takeBack(ctx context.Context, in intent, row postRow) error {
 }
 
 // stands records that a note of this enhancement is on the ticket. That is a fact about the desk, so it is recorded
-// whoever learns it, also a caller with an old epoch; it returns the row's epoch, by which the caller learns that.
-func (s store) stands(ctx context.Context, tenantID, enhancementID, noteID string, hash []byte) (epoch int64, err error) {
-	err = s.db.InTenantTx(ctx, tenantID, func(ctx context.Context, tx pgx.Tx) error {
-		err := tx.QueryRow(ctx, `
+// whoever learns it, also a caller with an old epoch; it returns the row's epoch, by which the caller learns that. With
+// alive it also records that the desk takes notes at present.
+func (s store) stands(ctx context.Context, tenantID, enhancementID, noteID string, hash []byte, alive bool) (epoch int64, err error) {
+	err = s.db.InTenantBatch(ctx, tenantID, func(b *pgx.Batch) {
+		b.Queue(`
 			UPDATE note_posts
 			SET state = 'posted', note_id = CASE WHEN state = 'posted' AND note_id <> '' THEN note_id ELSE $3 END,
 			    content_hash = CASE WHEN $4::bytea = '' THEN content_hash ELSE $4 END, updated_at = now()
 			WHERE tenant_id = $1 AND enhancement_id = $2
-			RETURNING epoch`, tenantID, enhancementID, noteID, notNil(hash)).Scan(&epoch)
-		if err != nil {
-			return fmt.Errorf("record note: %w", err)
+			RETURNING epoch`, tenantID, enhancementID, noteID, notNil(hash)).
+			QueryRow(func(row pgx.Row) error { return row.Scan(&epoch) })
+		if alive {
+			b.Queue(`
+				INSERT INTO desk_connections (tenant_id, last_posted_at) VALUES ($1, now())
+				ON CONFLICT (tenant_id) DO UPDATE SET last_posted_at = now()`, tenantID)
 		}
-		_, err = tx.Exec(ctx, `
-			INSERT INTO desk_connections (tenant_id, last_posted_at) VALUES ($1, now())
-			ON CONFLICT (tenant_id) DO UPDATE SET last_posted_at = now()
-			WHERE desk_connections.last_posted_at IS NULL OR desk_connections.last_posted_at < now() - interval '1 minute'`, tenantID)
-		if err != nil {
-			return fmt.Errorf("record last post: %w", err)
-		}
-		return nil
 	})
-	return epoch, err
+	if err != nil {
+		return 0, fmt.Errorf("record note: %w", err)
+	}
+	return epoch, nil
 }
 
 // recordPosted is RecordPostedTx.
