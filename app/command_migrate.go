@@ -17,7 +17,8 @@ func (c *cli) migrateCommand() *cobra.Command {
 		Long: `Moves our schema and River's under one lock; any number of runs at once is safe.
 
 The owner role comes from AI_AGENTS_MIGRATION_DATABASE_URL (default AI_AGENTS_DATABASE_URL). When the two name different
-roles, 'up' grants the role of AI_AGENTS_DATABASE_URL exactly what it needs, so that a fresh role works at once.`,
+roles, 'up' grants the role of AI_AGENTS_DATABASE_URL exactly what it needs, so that a fresh role works at once.
+No encryption keys are needed.`,
 	}
 	up := &cobra.Command{
 		Use: "up", Short: "Bring the schema to this version, and grant the app role what it needs", Args: cobra.NoArgs,
@@ -66,7 +67,7 @@ roles, 'up' grants the role of AI_AGENTS_DATABASE_URL exactly what it needs, so 
 
 // migrate runs act against the configured database, or the embedded one in development.
 func (c *cli) migrate(ctx context.Context, act func(ctx context.Context, owner, app string, log *slog.Logger) (db.SchemaStatus, error)) error {
-	cfg, err := c.config()
+	cfg, err := loadMigrationConfig(c.configFile, c.environ)
 	if err != nil {
 		return err
 	}

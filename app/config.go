@@ -138,6 +138,16 @@ func defaultConfig() Config {
 
 // loadConfig reads file (which may be empty for none) over the defaults, and the environment over both.
 func loadConfig(file string, environ []string) (Config, error) {
+	return readConfig(file, environ, Config.validateKeysSet)
+}
+
+// loadMigrationConfig is loadConfig without the demand for encryption keys: `migrate` moves tables and never opens what the
+// keys protect, so its process need not hold them.
+func loadMigrationConfig(file string, environ []string) (Config, error) {
+	return readConfig(file, environ)
+}
+
+func readConfig(file string, environ []string, demands ...func(Config) []string) (Config, error) {
 	cfg := defaultConfig()
 	if file != "" {
 		f, err := os.Open(file)
@@ -153,6 +163,9 @@ func loadConfig(file string, environ []string) (Config, error) {
 	}
 	faults := applyEnvironment(&cfg, environ)
 	faults = append(faults, cfg.validate()...)
+	for _, demand := range demands {
+		faults = append(faults, demand(cfg)...)
+	}
 	if len(faults) > 0 {
 		return cfg, fault.New(fault.Invalid, "the configuration has faults:\n  - "+strings.Join(faults, "\n  - "))
 	}
@@ -236,13 +249,18 @@ func (c Config) validateSecrets() []string {
 	if !c.Database.URL.IsSet() {
 		faults = append(faults, "database.url: must be set outside development (AI_AGENTS_DATABASE_URL)")
 	}
-	if !c.Encryption.Keys.IsSet() {
-		faults = append(faults, "encryption.keys: must be set outside development (AI_AGENTS_ENCRYPTION_KEYS), for example k1:$(openssl rand -base64 32)")
-	}
 	if c.Ops.AdminToken.IsSet() && len(c.Ops.AdminToken.Reveal()) < 16 {
 		faults = append(faults, "ops.admin_token: must be 16 characters or more")
 	}
 	return faults
+}
+
+// validateKeysSet demands the keyring, which development makes for itself.
+func (c Config) validateKeysSet() []string {
+	if c.development() || c.Encryption.Keys.IsSet() {
+		return nil
+	}
+	return []string{"encryption.keys: must be set outside development (AI_AGENTS_ENCRYPTION_KEYS), for example k1:$(openssl rand -base64 32)"}
 }
 
 // prefixes parses ranges that validate has already accepted.

@@ -143,3 +143,15 @@ func TestUnknownVariablesAreReported(t *testing.T) {
 	require.Equal(t, []string{"AI_AGENTS_HTTP_ADR"},
 		unknownVariables(&cfg, []string{"AI_AGENTS_HTTP_ADR=:1", "AI_AGENTS_HTTP_ADDR=:1", "AI_AGENTS_ADMIN_TOKEN_FILE=/x", "PATH=/"}))
 }
+
+// The migration's process holds the owner's password; it need not hold the keyring too.
+func TestMigrationsNeedNoKeyring(t *testing.T) {
+	t.Parallel()
+	environ := []string{"AI_AGENTS_ENVIRONMENT=production", "AI_AGENTS_DATABASE_URL=postgres://app@h/d"}
+	_, err := loadMigrationConfig("", environ)
+	require.NoError(t, err)
+	_, err = loadConfig("", environ)
+	require.ErrorContains(t, err, "encryption.keys: must be set")
+	_, err = loadMigrationConfig("", append(environ, "AI_AGENTS_ENCRYPTION_KEYS=k1:short"))
+	require.ErrorContains(t, err, "encryption.keys", "a wrong one is still a fault")
+}

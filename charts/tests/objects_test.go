@@ -402,6 +402,47 @@ func TestTheMigrationComesFirst(t *testing.T) {
 	}
 }
 
+// secretsOf names every key of a Secret that a pod is given, as a variable or as a file.
+func secretsOf(t *testing.T, p pod) (keys []string) {
+	t.Helper()
+	for _, e := range p.main(t).Env {
+		if e.ValueFrom != nil {
+			keys = append(keys, e.ValueFrom.SecretKeyRef.Name+"/"+e.ValueFrom.SecretKeyRef.Key)
+		}
+	}
+	for _, v := range p.spec.Volumes {
+		if v.Projected == nil {
+			continue
+		}
+		for _, source := range v.Projected.Sources {
+			keys = append(keys, source.Secret.Name+"/"+source.Secret.Items[0].Key)
+		}
+	}
+	return keys
+}
+
+// Who takes over one pod gets that pod's secrets and no others.
+func TestEachPodIsGivenTheSecretsOfItsWorkOnly(t *testing.T) {
+	t.Parallel()
+	model := parse(t, `secrets: {openaiApiKey: {secretName: aiagents}}`)
+	got := func(overlays ...values) map[string][]string {
+		keys := map[string][]string{}
+		for _, p := range pods(render(t, overlays...)) {
+			keys[p.labels["app.kubernetes.io/component"]] = secretsOf(t, p)
+		}
+		return keys
+	}
+	require.Equal(t, map[string][]string{
+		"api":     {"aiagents-database/app-url", "aiagents/encryption-keys"},
+		"worker":  {"aiagents-database/app-url", "aiagents/encryption-keys", "aiagents/openai-api-key"},
+		"migrate": {"aiagents-database/app-url", "aiagents-database/owner-url"},
+	}, got(parse(t, base), model))
+	keys := got(parse(t, fields), model)
+	require.ElementsMatch(t, []string{"pg-app/dbname", "pg-app/host", "pg-app/password", "pg-app/port", "pg-app/username", "pg-role/username"},
+		keys["migrate"], "of the app role, its name alone")
+	require.Contains(t, keys["worker"], "pg-role/password")
+}
+
 // A quota that does not hold a full rollout stops an upgrade half-way.
 func TestTheQuotasHoldAFullRollout(t *testing.T) {
 	t.Parallel()

@@ -170,7 +170,11 @@ func TestTheProgramAcceptsWhatThePodsGet(t *testing.T) {
 			"aiagents-db-app":  {"host": "pg-rw", "username": "owner", "password": "o", "dbname": "aiagents"},
 		})
 		for _, p := range pods(objects) {
-			out, err := c.check(t, p)
+			var more []string
+			if _, job := p.owner.Object.(*batchv1.Job); job {
+				more = []string{"AI_AGENTS_ENCRYPTION_KEYS=" + keyring} // which `migrate` does without
+			}
+			out, err := c.check(t, p, more...)
 			require.NoError(t, err, "%s: %s", p.owner, out)
 			require.Equal(t, "the configuration is valid\n", out, p.owner)
 		}
