@@ -21,6 +21,7 @@ var policy = []struct{ part, may string }{
 	{"main", `^app$`},
 	{"app", `.*`}, // the composition root sees everything
 	{"app/demodata", `^$`},
+	{"app/housekeeping", `^(db|db/dbtest|internal/fault)$`},
 	{"db", `^(db/.*|internal/(fault|secret))$`},
 	{"internal/crashpoint", `^$`},
 	{"internal/egress", `^internal/(fault|secret)$`},

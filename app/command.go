@@ -112,6 +112,7 @@ AI_AGENTS_<NAME>_FILE reads a value from a file. 'aiagents config show' prints t
 		c.demoCommand(), c.roleCommand("serve"), c.roleCommand("work"), c.roleCommand("all"),
 		c.migrateCommand(), c.tenantCommand(), c.ticketsCommand(), c.knowledgeCommand(), c.inventoryCommand(),
 		c.enhancementCommand(), c.webhookCommand(), c.configCommand(), c.doctorCommand(), c.keysCommand(), c.evalCommand(), c.versionCommand(),
+		c.housekeepingCommand(),
 	)
 	for _, cmd := range root.Commands() {
 		refineUsage(cmd)

@@ -14,6 +14,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"aiagents/app/housekeeping"
 	"aiagents/db"
 	"aiagents/internal/fault"
 	"aiagents/internal/keyring"
@@ -51,6 +52,8 @@ type Config struct {
 	Retrieval   retrieval.Config   `yaml:"retrieval"`
 	Feed        feed.Config        `yaml:"feed"`
 	Notifier    notifier.Config    `yaml:"notifier"`
+
+	Housekeeping housekeeping.Config `yaml:"housekeeping"`
 }
 
 // DatabaseConfig says where Postgres is and how much of it to use.
@@ -133,6 +136,8 @@ func defaultConfig() Config {
 		Retrieval:   retrieval.DefaultConfig(),
 		Feed:        feed.DefaultConfig(),
 		Notifier:    notifier.DefaultConfig(),
+
+		Housekeeping: housekeeping.DefaultConfig(),
 	}
 }
 
@@ -212,6 +217,7 @@ func (c Config) validate() []string {
 	faults = append(faults, c.Enhancement.Validate()...)
 	faults = append(faults, c.Retrieval.Validate()...)
 	faults = append(faults, c.Feed.Validate()...)
+	faults = append(faults, c.Housekeeping.Validate()...)
 	return append(faults, c.Notifier.Validate()...)
 }
 

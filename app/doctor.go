@@ -112,6 +112,7 @@ func (d *doctor) examine(ctx context.Context) []finding {
 	if s == nil {
 		rest.warn("tenants", "", "skipped: see the failures above")
 	} else {
+		d.housekeeping(ctx, &rest, s)
 		d.tenants(ctx, &rest, s, primary, listening)
 	}
 	return slices.Concat(top.list, model.list, hook.list, rest.list)

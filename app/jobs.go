@@ -20,16 +20,16 @@ import (
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
 
+	"aiagents/app/housekeeping"
 	"aiagents/internal/fault"
-	"aiagents/modules/enhancement/feed"
 )
 
 // rescueAfter is River's own second net for jobs of dead workers; the first is reclaim.go. It must exceed every job's
 // timeout.
 const rescueMargin = 35 * time.Second
 
-// feedWorkers is how many syncs run at once in a process.
-const feedWorkers = 3
+// housekeepers is how many periodic tasks run at once in a process: all of them, since most wait for a desk or for rows.
+const housekeepers = 12
 
 // queueClient is River's client of a role. Built without queues it inserts and refuses unknown kinds, and never works.
 type queueClient = river.Client[pgx.Tx]
@@ -50,11 +50,14 @@ func newWorkerClient(pool *pgxpool.Pool, workers *river.Workers, periodic []*riv
 		Workers: workers,
 		Queues: map[string]river.QueueConfig{
 			river.QueueDefault: {MaxWorkers: cfg.Worker.Concurrency},
-			// Syncing takes minutes, and must never take the place of a note.
-			feed.Queue: {MaxWorkers: feedWorkers},
+			housekeeping.Queue: {MaxWorkers: housekeepers},
 		},
-		PeriodicJobs:         periodic,
-		FetchCooldown:        10 * time.Millisecond,
+		PeriodicJobs:                periodic,
+		FetchCooldown:               10 * time.Millisecond,
+		CompletedJobRetentionPeriod: cfg.Housekeeping.CompletedJobs,
+		CancelledJobRetentionPeriod: cfg.Housekeeping.CancelledJobs,
+		DiscardedJobRetentionPeriod: cfg.Housekeeping.DiscardedJobs,
+
 		JobTimeout:           cfg.Enhancement.JobTimeout,
 		RescueStuckJobsAfter: cfg.Enhancement.JobTimeout + rescueMargin,
 		SoftStopTimeout:      cfg.Worker.SoftStop,

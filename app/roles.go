@@ -90,7 +90,7 @@ func (p *process) openQueue(ctx context.Context) (err error) {
 		p.system.queue.client = p.client
 		return err
 	}
-	p.client, err = newWorkerClient(p.db.Pool(), p.system.workers, p.system.periodicJobs(), p.cfg, p.tel)
+	p.client, err = newWorkerClient(p.db.Pool(), p.system.workers, p.system.housekeeping.PeriodicJobs(), p.cfg, p.tel)
 	if err != nil {
 		return err
 	}
@@ -185,6 +185,8 @@ func (p *process) stop(ctx context.Context) {
 		cancel()
 	}
 	if p.role.jobs {
+		// Tasks go on elsewhere; only notes are worth waiting for.
+		p.system.housekeeping.Stop()
 		stopping, cancel := context.WithTimeout(ctx, p.cfg.Worker.SoftStop+httpStopTimeout)
 		if err := p.client.Stop(stopping); err != nil {
 			p.tel.logger.WarnContext(ctx, "jobs did not end in time; others take them over", "error", err)

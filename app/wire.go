@@ -4,13 +4,13 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"slices"
 	"time"
 
 	"github.com/labstack/echo/v4"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/riverqueue/river"
 
+	"aiagents/app/housekeeping"
 	"aiagents/db"
 	"aiagents/internal/egress"
 	"aiagents/internal/keyring"
@@ -37,6 +37,7 @@ type system struct {
 	inventory    *systems.Inventory
 	model        *synthesis.Client
 	guard        *egress.Guard
+	housekeeping *housekeeping.Module
 	workers      *river.Workers
 	queue        *lateQueue
 }
@@ -96,8 +97,7 @@ func wire(d *db.DB, keys *keyring.Keyring, cfg Config, tel *telemetry) (*system,
 		return nil, err
 	}
 	s.enhancements.Register(s.workers)
-	s.feed.Register(s.workers)
-	s.registerHousekeeping(named("housekeeping"))
+	s.newHousekeeping(cfg, named("housekeeping"))
 	return s, nil
 }
 
@@ -110,12 +110,8 @@ func (s *system) collectors() []prometheus.Collector {
 	all = append(all, s.webhooks.Collectors()...)
 	all = append(all, s.enhancements.Collectors()...)
 	all = append(all, s.feed.Collectors()...)
+	all = append(all, s.housekeeping)
 	return append(all, s.notes.Collectors()...)
-}
-
-// periodicJobs are what River's leader starts by the clock.
-func (s *system) periodicJobs() []*river.PeriodicJob {
-	return slices.Concat(s.enhancements.PeriodicJobs(), s.feed.PeriodicJobs(), housekeepingJobs())
 }
 
 func modelConfig(c OpenAIConfig) synthesis.Config {

@@ -16,13 +16,17 @@ func TestAFailedMigrationCanBeRepeated(t *testing.T) {
 	// The last migration, since golang-migrate leaves goroutines that read ahead behind when one fails before it.
 	_, err := db.MigrateDown(t.Context(), d.OwnerURL, 1, quiet)
 	require.NoError(t, err)
-	run(t, d.OwnerURL, `CREATE FUNCTION scaler_queue_depth() RETURNS bigint LANGUAGE sql AS 'SELECT 1::bigint'`)
+	// Whatever the last one does, it cannot: its table, view or function is refused.
+	run(t, d.AdminURL, `
+		CREATE FUNCTION refuse() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'it already exists'; END $$;
+		CREATE EVENT TRIGGER refuse_schema ON ddl_command_start
+			WHEN TAG IN ('CREATE TABLE', 'ALTER TABLE', 'CREATE INDEX', 'CREATE FUNCTION') EXECUTE FUNCTION refuse()`)
 	for range 2 {
 		_, err := db.MigrateUp(t.Context(), d.OwnerURL, d.AppURL, quiet)
 		require.ErrorContains(t, err, "already exists")
 		require.True(t, status(t, d).Behind())
 	}
-	run(t, d.OwnerURL, `DROP FUNCTION scaler_queue_depth()`)
+	run(t, d.AdminURL, `DROP EVENT TRIGGER refuse_schema; DROP FUNCTION refuse()`)
 	after, err := db.MigrateUp(t.Context(), d.OwnerURL, d.AppURL, quiet)
 	require.NoError(t, err)
 	require.False(t, after.Behind())

@@ -1,8 +1,8 @@
 // Package enhancement turns an accepted delivery into a note: it gathers context, has it synthesised, hands the note to be
 // posted, and keeps the history of all of it.
 //
-// It owns the tables enhancement_history and model_calls, and the jobs enhance_ticket, learn_resolution and
-// recover_enhancements. Its sub-packages own their parts: retrieval the past tickets and articles, systems the inventory,
+// It owns the tables enhancement_history and model_calls, and the jobs enhance_ticket and learn_resolution. Recover and Retain
+// are for its owner to call by the clock. Its sub-packages own their parts: retrieval the past tickets and articles, systems the inventory,
 // monitoring the look at live state, synthesis the model, note the renderer. It does not talk to the service desk and does
 // not know how a note is posted: it asks its neighbours Desk and Notes.
 //

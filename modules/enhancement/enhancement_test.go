@@ -475,18 +475,24 @@ func TestOrphansAreFoundAndQueuedAgain(t *testing.T) {
 	b := setup(t)
 	id := b.deliver(t, created("k1", "4711")).ID
 	b.cfg.OrphanAfter = time.Microsecond
-	require.NoError(t, b.recoverOrphans(t.Context(), "acme"))
+	recovered := func(want int64) {
+		t.Helper()
+		n, err := b.recoverOrphans(t.Context(), "acme")
+		require.NoError(t, err)
+		require.Equal(t, want, n)
+	}
+	recovered(0)
 	require.Equal(t, 1, b.jobs(t), "a row with a living job is no orphan")
 
 	_, err := b.db.Pool().Exec(t.Context(), `UPDATE river_job SET state = 'completed', finalized_at = now()`)
 	require.NoError(t, err)
-	require.NoError(t, b.recoverOrphans(t.Context(), "acme"))
+	recovered(1)
 	require.Equal(t, 2, b.jobs(t))
 
 	_, err = b.db.Pool().Exec(t.Context(), `DELETE FROM river_job`)
 	require.NoError(t, err)
 	b.cfg.MaxAttempts = 0
-	require.NoError(t, b.recoverOrphans(t.Context(), "acme"))
+	recovered(1)
 	require.Equal(t, "failed", b.show(t, id).Status)
 }
 
@@ -536,13 +542,54 @@ func TestHistoryPastItsRetentionGoes(t *testing.T) {
 		_, err := tx.Exec(ctx, `UPDATE enhancement_history SET created_at = now() - interval '91 days' WHERE id = ANY($1)`, []uuid.UUID{old, stuck})
 		return err
 	}))
-	deleted, err := b.retain(t.Context(), "acme")
+	counted, err := b.Retain(t.Context(), true)
 	require.NoError(t, err)
-	require.EqualValues(t, 1, deleted, "a pending row is never deleted, a young one neither")
+	require.Equal(t, map[string]int64{"acme": 1}, counted)
+	b.show(t, old)
+	deleted, err := b.Retain(t.Context(), false)
+	require.NoError(t, err)
+	require.Equal(t, counted, deleted, "a pending row is never deleted, a young one neither")
 	_, err = b.Show(t.Context(), "acme", old)
 	require.True(t, fault.Is(err, fault.NotFound))
 	b.show(t, stuck)
 	b.show(t, fresh)
+}
+
+// pausing ends a context after some transactions.
+type pausing struct {
+	Transactor
+	left   int
+	cancel context.CancelFunc
+}
+
+func (p *pausing) InTenantTx(ctx context.Context, tenantID string, fn func(context.Context, pgx.Tx) error) error {
+	err := p.Transactor.InTenantTx(ctx, tenantID, fn)
+	if p.left--; p.left == 0 {
+		p.cancel()
+	}
+	return err
+}
+
+// A large history goes a thousand rows a transaction, and can be stopped between two.
+func TestRetentionGoesInBatchesThatCanBeStopped(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	require.NoError(t, b.db.InTenantTx(t.Context(), "acme", func(ctx context.Context, tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, `
+			INSERT INTO enhancement_history (tenant_id, id, event_key, event, ticket_id, reference, status, stage, outcome, created_at)
+			SELECT 'acme', gen_random_uuid(), int4send(i), 'ticket_created', i::text, 'AIA-' || i, 'completed', 'closed', 'note', now() - interval '91 days'
+			FROM generate_series(1, 2500) AS i`)
+		return err
+	}))
+	ctx, cancel := context.WithCancel(t.Context())
+	transactions := &pausing{Transactor: b.db, left: 2, cancel: cancel}
+	b.deps.DB = transactions
+	deleted, err := b.Retain(ctx, false)
+	require.ErrorIs(t, err, context.Canceled)
+	require.Equal(t, map[string]int64{"acme": 2000}, deleted, "two batches were committed")
+	deleted, err = b.Retain(t.Context(), false)
+	require.NoError(t, err)
+	require.Equal(t, map[string]int64{"acme": 500}, deleted)
 }
 
 func TestAResolvedTicketTeaches(t *testing.T) {
@@ -575,8 +622,6 @@ func TestJobArgsAreGolden(t *testing.T) {
 	}{
 		{EnhanceArgs{"acme", id}, `enhance_ticket {"tenant_id":"acme","enhancement_id":"0193f1d2-0000-7000-8000-000000000001"}`},
 		{LearnArgs{"acme", id}, `learn_resolution {"tenant_id":"acme","enhancement_id":"0193f1d2-0000-7000-8000-000000000001"}`},
-		{RecoverArgs{}, `recover_enhancements {}`},
-		{RetainArgs{}, `retain_history {}`},
 	} {
 		raw, err := json.Marshal(c.args)
 		require.NoError(t, err)

@@ -42,8 +42,6 @@ const (
 func (m *Module) Register(workers *river.Workers) {
 	river.AddWorker(workers, &enhanceWorker{module: m})
 	river.AddWorker(workers, &learnWorker{module: m})
-	river.AddWorker(workers, &recoverWorker{module: m})
-	river.AddWorker(workers, &retainWorker{module: m})
 }
 
 type enhanceWorker struct {

@@ -2,58 +2,24 @@ package enhancement
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-	"github.com/riverqueue/river"
 
 	"aiagents/internal/fault"
 )
 
-// RecoverArgs are the arguments of the periodic job that looks for pending rows without a living job.
-type RecoverArgs struct{}
-
-// Kind names the job in the queue.
-func (RecoverArgs) Kind() string { return "recover_enhancements" }
-
-// InsertOpts keep one such job at a time.
-func (RecoverArgs) InsertOpts() river.InsertOpts {
-	return river.InsertOpts{MaxAttempts: 1, Priority: priorityHigh, UniqueOpts: river.UniqueOpts{ByPeriod: 10 * time.Second}}
-}
-
-// PeriodicJobs are the jobs that River's leader starts by the clock.
-func (m *Module) PeriodicJobs() []*river.PeriodicJob {
-	return []*river.PeriodicJob{
-		river.NewPeriodicJob(river.PeriodicInterval(m.cfg.OrphanAfter), func() (river.JobArgs, *river.InsertOpts) {
-			return RecoverArgs{}, nil
-		}, &river.PeriodicJobOpts{ID: "recover_enhancements", RunOnStart: true}),
-		river.NewPeriodicJob(river.PeriodicInterval(retainEvery), func() (river.JobArgs, *river.InsertOpts) {
-			return RetainArgs{}, nil
-		}, &river.PeriodicJobOpts{ID: "retain_history"}),
-	}
-}
-
-type recoverWorker struct {
-	river.WorkerDefaults[RecoverArgs]
-	module *Module
-}
-
-// Work walks the tenants. One tenant's trouble does not keep the others from being looked after.
-func (w *recoverWorker) Work(ctx context.Context, _ *river.Job[RecoverArgs]) error {
-	ids, err := w.module.deps.Tenants.IDs(ctx)
-	if err != nil {
-		return fmt.Errorf("list tenants: %w", err)
-	}
-	var all error
-	for _, tenantID := range ids {
-		if err := w.module.recoverOrphans(ctx, tenantID); err != nil {
-			all = errors.Join(all, fmt.Errorf("recover enhancements of %s: %w", tenantID, err))
+// Recover looks for pending rows without a living job, tenant by tenant, and returns how many each had. One tenant's trouble
+// does not keep the others from being looked after.
+func (m *Module) Recover(ctx context.Context) (map[string]int64, error) {
+	return m.eachTenant(ctx, func(ctx context.Context, id string) (int64, error) {
+		n, err := m.recoverOrphans(ctx, id)
+		if err != nil {
+			return n, fmt.Errorf("recover enhancements of %s: %w", id, err)
 		}
-	}
-	return all
+		return n, nil
+	})
 }
 
 // orphanSQL finds pending rows that no job of River's will ever work on again: a worker that was fenced may complete the
@@ -79,8 +45,8 @@ type orphan struct {
 }
 
 // recoverOrphans queues a tenant's orphans again, or fails them visibly once their attempts are used up.
-func (m *Module) recoverOrphans(ctx context.Context, tenantID string) error {
-	return m.deps.DB.InTenantTx(ctx, tenantID, func(ctx context.Context, tx pgx.Tx) error {
+func (m *Module) recoverOrphans(ctx context.Context, tenantID string) (found int64, err error) {
+	err = m.deps.DB.InTenantTx(ctx, tenantID, func(ctx context.Context, tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, orphanSQL, tenantID, m.cfg.OrphanAfter)
 		if err != nil {
 			return fmt.Errorf("find orphans: %w", err)
@@ -93,10 +59,15 @@ func (m *Module) recoverOrphans(ctx context.Context, tenantID string) error {
 			if err := m.recoverTx(ctx, tx, runID{tenant: tenantID, id: o.ID}, o); err != nil {
 				return err
 			}
-			m.metrics.orphans.Inc()
 		}
+		found = int64(len(orphans))
 		return nil
 	})
+	if err != nil {
+		return 0, err
+	}
+	m.metrics.orphans.Add(float64(found))
+	return found, nil
 }
 
 func (m *Module) recoverTx(ctx context.Context, tx pgx.Tx, id runID, o orphan) error {

@@ -7,67 +7,73 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/riverqueue/river"
 )
 
-const (
-	retainEvery = time.Hour
-	retainBatch = 1000
-)
+const retainBatch = 1000
 
-// RetainArgs are the arguments of the periodic job that deletes history past its retention.
-type RetainArgs struct{}
-
-// Kind names the job in the queue.
-func (RetainArgs) Kind() string { return "retain_history" }
-
-// InsertOpts keep one such job at a time.
-func (RetainArgs) InsertOpts() river.InsertOpts {
-	return river.InsertOpts{MaxAttempts: 1, Priority: priorityFlood, UniqueOpts: river.UniqueOpts{ByPeriod: retainEvery}}
-}
-
-type retainWorker struct {
-	river.WorkerDefaults[RetainArgs]
-	module *Module
-}
-
-// Timeout is the period: what one run does not reach, the next one does.
-func (w *retainWorker) Timeout(*river.Job[RetainArgs]) time.Duration { return retainEvery }
-
-// Work walks the tenants; one tenant's trouble does not keep the others' history.
-func (w *retainWorker) Work(ctx context.Context, _ *river.Job[RetainArgs]) error {
-	ids, err := w.module.deps.Tenants.IDs(ctx)
-	if err != nil {
-		return fmt.Errorf("list tenants: %w", err)
-	}
-	var all error
-	for _, id := range ids {
-		if _, err := w.module.retain(ctx, id); err != nil {
-			all = errors.Join(all, fmt.Errorf("retain history of %s: %w", id, err))
+// Retain deletes the history past its retention, tenant by tenant, and returns how many rows each had; with dryRun it only
+// counts them. One tenant's trouble does not keep the others' history.
+func (m *Module) Retain(ctx context.Context, dryRun bool) (map[string]int64, error) {
+	return m.eachTenant(ctx, func(ctx context.Context, id string) (int64, error) {
+		n, err := m.forget(ctx, id, m.cfg.HistoryRetention, dryRun)
+		if err != nil {
+			return n, fmt.Errorf("retain history of %s: %w", id, err)
 		}
-	}
-	return all
+		return n, nil
+	})
 }
 
-// retain deletes a tenant's finished rows past the retention, in small transactions, so that nothing waits behind it. With
-// a row goes the memory of its delivery: a webhook older than the history counts as new.
-func (m *Module) retain(ctx context.Context, tenantID string) (int64, error) {
+// Forget deletes a tenant's finished rows older than the given age: for a tenant whose history nobody needs.
+func (m *Module) Forget(ctx context.Context, tenantID string, age time.Duration) (int64, error) {
+	return m.forget(ctx, tenantID, age, false)
+}
+
+// expired names the rows that go. Those that are pending never do.
+const expired = `FROM enhancement_history WHERE tenant_id = $1 AND created_at < now() - $2::interval AND status <> 'pending'`
+
+// forget deletes in small transactions, so that no webhook waits behind it and a cancelled context ends it between two. With a
+// row go its model calls, its note's record, and the memory of its delivery: a webhook older than the history counts as new.
+func (m *Module) forget(ctx context.Context, tenantID string, age time.Duration, dryRun bool) (int64, error) {
 	var total int64
 	for {
-		var deleted int64
+		var n int64
 		err := m.deps.DB.InTenantTx(ctx, tenantID, func(ctx context.Context, tx pgx.Tx) error {
+			if dryRun {
+				return tx.QueryRow(ctx, `SELECT count(*) `+expired, tenantID, age).Scan(&n)
+			}
 			tag, err := tx.Exec(ctx, `
 				DELETE FROM enhancement_history
-				WHERE tenant_id = $1 AND id IN (
-				  SELECT id FROM enhancement_history
-				  WHERE tenant_id = $1 AND created_at < now() - $2::interval AND status <> 'pending'
-				  ORDER BY created_at LIMIT $3)`, tenantID, m.cfg.HistoryRetention, retainBatch)
-			deleted = tag.RowsAffected()
+				WHERE tenant_id = $1 AND id IN (SELECT id `+expired+` ORDER BY created_at LIMIT $3)`, tenantID, age, retainBatch)
+			n = tag.RowsAffected()
 			return err
 		})
-		total += deleted
-		if err != nil || deleted < retainBatch {
+		if err != nil {
 			return total, err
 		}
+		total += n
+		if dryRun || n < retainBatch {
+			return total, nil
+		}
 	}
+}
+
+// eachTenant does something for every tenant, and goes on when it fails for one. Tenants with nothing to count are left out.
+func (m *Module) eachTenant(ctx context.Context, do func(ctx context.Context, tenantID string) (int64, error)) (map[string]int64, error) {
+	ids, err := m.deps.Tenants.IDs(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list tenants: %w", err)
+	}
+	counts := map[string]int64{}
+	var all error
+	for _, id := range ids {
+		if ctx.Err() != nil {
+			return counts, errors.Join(all, ctx.Err())
+		}
+		n, err := do(ctx, id)
+		all = errors.Join(all, err)
+		if n > 0 {
+			counts[id] = n
+		}
+	}
+	return counts, all
 }

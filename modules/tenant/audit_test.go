@@ -152,9 +152,12 @@ func TestTidyKeepsTheAuditLogForItsRetention(t *testing.T) {
 		SELECT 'acme', now() - make_interval(days => 101), 'ada', 'old' FROM generate_series(1, 1500)`,
 		`INSERT INTO audit_log (tenant_id, at, actor, action) VALUES ('acme', now() - interval '99 days', 'ada', 'kept')`)
 
-	deleted, err := m.Tidy(t.Context())
+	counted, err := m.Tidy(t.Context(), true)
 	require.NoError(t, err)
-	require.EqualValues(t, 1500, deleted)
+	require.Equal(t, map[string]int64{"acme": 1500}, counted)
+	deleted, err := m.Tidy(t.Context(), false)
+	require.NoError(t, err)
+	require.Equal(t, counted, deleted, "the dry run had deleted nothing")
 	entries, err := m.Audit(t.Context(), "acme", tenant.AuditFilter{})
 	require.NoError(t, err)
 	require.Len(t, entries, 2)

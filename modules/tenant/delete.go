@@ -126,17 +126,20 @@ func childrenFirst(tables []tenantTable) []string {
 
 // Tidy is the module's daily work: it deletes audit entries older than Config.AuditRetention, finishes deletions that were
 // interrupted, removes rows that late work added to a deleted tenant, and forgets deleted tenants whose audit log is gone.
-// It returns how many audit entries it deleted. One tenant's fault does not keep it from the others.
-func (m *Module) Tidy(ctx context.Context) (int64, error) {
+// It returns how many audit entries of which tenant it deleted; with dryRun it only counts them. One tenant's fault does not
+// keep it from the others.
+func (m *Module) Tidy(ctx context.Context, dryRun bool) (map[string]int64, error) {
 	entries, err := m.directory(ctx)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	var deleted int64
+	deleted := map[string]int64{}
 	var errs []error
 	for _, e := range entries {
-		n, err := m.tidy(ctx, e)
-		deleted += n
+		n, err := m.tidy(ctx, e, dryRun)
+		if n > 0 {
+			deleted[e.ID] = n
+		}
 		if err != nil {
 			errs = append(errs, fmt.Errorf("tidy tenant %s: %w", e.ID, err))
 		}
@@ -144,13 +147,20 @@ func (m *Module) Tidy(ctx context.Context) (int64, error) {
 	return deleted, errors.Join(errs...)
 }
 
-func (m *Module) tidy(ctx context.Context, e directoryEntry) (deleted int64, err error) {
+func (m *Module) tidy(ctx context.Context, e directoryEntry, dryRun bool) (deleted int64, err error) {
+	before := m.clock().Add(-m.cfg.AuditRetention)
+	if dryRun {
+		err := m.db.InTenantTx(ctx, e.ID, func(ctx context.Context, tx pgx.Tx) (err error) {
+			deleted, err = countAudit(ctx, tx, e.ID, before)
+			return err
+		})
+		return deleted, err
+	}
 	if e.DeletedAt != nil {
 		if _, err := m.purge(ctx, "system", e.ID); err != nil {
 			return 0, err
 		}
 	}
-	before := m.clock().Add(-m.cfg.AuditRetention)
 	for {
 		var n int64
 		err := m.db.InTenantTx(ctx, e.ID, func(ctx context.Context, tx pgx.Tx) (err error) {

@@ -269,6 +269,14 @@ func selectAudit(ctx context.Context, tx pgx.Tx, id string, f AuditFilter) ([]Au
 	return entries, nil
 }
 
+func countAudit(ctx context.Context, tx pgx.Tx, id string, before time.Time) (n int64, err error) {
+	err = tx.QueryRow(ctx, `SELECT count(*) FROM audit_log WHERE tenant_id = $1 AND at < $2`, id, before).Scan(&n)
+	if err != nil {
+		return 0, fmt.Errorf("count old audit entries: %w", err)
+	}
+	return n, nil
+}
+
 func deleteAuditBatch(ctx context.Context, tx pgx.Tx, id string, before time.Time, limit int) (int64, error) {
 	tag, err := tx.Exec(ctx, `
 		DELETE FROM audit_log WHERE tenant_id = $1

@@ -1,8 +1,7 @@
 // Package feed keeps our copies of a service desk's data fresh: solved tickets, solutions, and the tickets whose webhook
 // never came.
 //
-// It owns the table feed_state and the jobs sync_tickets, sync_solutions and reconcile_tickets. It reads
-// enhancement_history, to know which tickets were seen. It does not speak to a desk, keep a ticket or an article, or make a
+// It owns the table feed_state, and no job: its owner calls it by the clock. It reads enhancement_history, to know which tickets were seen. It does not speak to a desk, keep a ticket or an article, or make a
 // note: it asks its neighbours Desk, Tickets, Articles and Receiver.
 //
 //   - tickets: solved tickets with their resolution, from as far back as asked, then by last update.

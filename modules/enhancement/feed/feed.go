@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync"
@@ -74,13 +75,15 @@ func sleep(ctx context.Context, d time.Duration) error {
 // histories do not keep everybody else waiting.
 const tenantSlice = 5 * time.Minute
 
-// walk feeds every tenant, a few at once. One tenant's failure does not stop the others; all failures are returned.
-func (f *Feed) walk(ctx context.Context, feed func(ctx context.Context, tenantID string) error) error {
+// walk feeds every tenant, a few at once. One tenant's failure does not stop the others; all failures are returned. The order
+// is another one each time: a walk that is cut short must not always miss the same tenants.
+func (f *Feed) walk(ctx context.Context, feed func(ctx context.Context, tenantID string) (Result, error)) (map[string]int64, error) {
 	ids, err := f.deps.Tenants.IDs(ctx)
 	if err != nil {
-		return fmt.Errorf("list tenants: %w", err)
+		return nil, fmt.Errorf("list tenants: %w", err)
 	}
-	var failures failures
+	rand.Shuffle(len(ids), func(i, j int) { ids[i], ids[j] = ids[j], ids[i] })
+	outcome := outcomes{changes: map[string]int64{}}
 	var group errgroup.Group
 	group.SetLimit(f.cfg.ParallelTenants)
 	for _, id := range ids {
@@ -90,32 +93,36 @@ func (f *Feed) walk(ctx context.Context, feed func(ctx context.Context, tenantID
 		group.Go(func() error {
 			slice, cancel := context.WithTimeout(ctx, tenantSlice)
 			defer cancel()
-			err := feed(slice, id)
+			result, err := feed(slice, id)
 			// Held by somebody else, done a moment ago, or out of time: the next walk sees to it.
-			if !errors.Is(err, errHeld) && (slice.Err() == nil || ctx.Err() != nil) {
-				failures.add(id, err)
+			if errors.Is(err, errHeld) || slice.Err() != nil && ctx.Err() == nil {
+				err = nil
 			}
+			outcome.add(id, result, err)
 			return nil
 		})
 	}
 	// Failures are gathered above; the group only waits.
 	_ = group.Wait()
-	return errors.Join(append(failures.all, ctx.Err())...)
+	return outcome.changes, errors.Join(append(outcome.failures, ctx.Err())...)
 }
 
-// failures gathers what went wrong with which tenant. It is safe for concurrent use.
-type failures struct {
-	mu  sync.Mutex
-	all []error
+// outcomes gathers what became of each tenant. It is safe for concurrent use.
+type outcomes struct {
+	mu       sync.Mutex
+	changes  map[string]int64
+	failures []error
 }
 
-func (f *failures) add(tenantID string, err error) {
-	if err == nil {
-		return
+func (o *outcomes) add(tenantID string, r Result, err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if n := int64(r.Added + r.Updated + r.Removed + r.Queued); n > 0 {
+		o.changes[tenantID] = n
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.all = append(f.all, fmt.Errorf("tenant %s: %w", tenantID, err))
+	if err != nil {
+		o.failures = append(o.failures, fmt.Errorf("tenant %s: %w", tenantID, err))
+	}
 }
 
 // listable tells whether the tenant is to be fed: it is enabled, and its system can be listed.

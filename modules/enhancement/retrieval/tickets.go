@@ -196,9 +196,18 @@ func usable(resolution string) bool {
 
 const expireBatch = 500
 
-// Expire deletes a tenant's past tickets that were solved before the given time, in small transactions.
-func (s *Store) Expire(ctx context.Context, tenantID string, before time.Time) (int64, error) {
+// Expire deletes a tenant's past tickets that were solved before the given time, in small transactions, and returns how many;
+// with dryRun it only counts them.
+func (s *Store) Expire(ctx context.Context, tenantID string, before time.Time, dryRun bool) (int64, error) {
 	var total int64
+	if dryRun {
+		err := s.db.InTenantTx(ctx, tenantID, func(ctx context.Context, tx pgx.Tx) error {
+			return tx.QueryRow(ctx, `
+				SELECT count(*) FROM ticket_history
+				WHERE tenant_id = $1 AND coalesce(resolved_date, created_at) < $2`, tenantID, before).Scan(&total)
+		})
+		return total, err
+	}
 	for {
 		var ids []string
 		err := s.db.InTenantTx(ctx, tenantID, func(ctx context.Context, tx pgx.Tx) error {

@@ -78,6 +78,12 @@ const (
 	retireHosts = `
 		UPDATE system_inventory SET deleted_at = now(), updated_at = now()
 		WHERE tenant_id = $1 AND id = ANY($2::text[]::uuid[]) AND deleted_at IS NULL AND updated_at < $3`
+
+	countRetired = `SELECT count(*) FROM system_inventory WHERE tenant_id = $1 AND deleted_at < $2`
+
+	purgeRetired = `
+		DELETE FROM system_inventory
+		WHERE tenant_id = $1 AND id IN (SELECT id FROM system_inventory WHERE tenant_id = $1 AND deleted_at < $2 LIMIT $3)`
 )
 
 func entries(ctx context.Context, tx pgx.Tx, sql string, args ...any) ([]entry, error) {

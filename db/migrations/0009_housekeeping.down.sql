@@ -1,0 +1,2 @@
+DROP INDEX system_inventory_retired;
+DROP TABLE housekeeping_runs;
