@@ -20,7 +20,9 @@ import (
 var policy = []struct{ part, may string }{
 	{"main", `^app$`},
 	{"app", `.*`}, // the composition root sees everything
+	{"app/adminauth", `^internal/(fault|secret)$`},
 	{"app/demodata", `^$`},
+	{"app/operator", `^(modules/.*|internal/(fault|secret))$`},
 	{"db", `^(db/.*|internal/(fault|secret))$`},
 	{"internal/crashpoint", `^$`},
 	{"internal/egress", `^internal/(fault|secret)$`},

@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/riverqueue/river"
 
+	"aiagents/app/operator"
 	"aiagents/db"
 	"aiagents/internal/egress"
 	"aiagents/internal/keyring"
@@ -37,6 +38,7 @@ type system struct {
 	inventory    *systems.Inventory
 	model        *synthesis.Client
 	guard        *egress.Guard
+	operator     *operator.Service
 	workers      *river.Workers
 	queue        *lateQueue
 }
@@ -98,7 +100,8 @@ func wire(d *db.DB, keys *keyring.Keyring, cfg Config, tel *telemetry) (*system,
 	s.enhancements.Register(s.workers)
 	s.feed.Register(s.workers)
 	s.registerHousekeeping(named("housekeeping"))
-	return s, nil
+	s.operator, err = newOperator(s, cfg)
+	return s, err
 }
 
 // mount adds the public routes.
