@@ -20,8 +20,10 @@ import (
 var policy = []struct{ part, may string }{
 	{"main", `^app$`},
 	{"app", `.*`}, // the composition root sees everything
+	{"app/adminauth", `^internal/(fault|secret)$`},
 	{"app/demodata", `^$`},
 	{"app/housekeeping", `^(db|db/dbtest|internal/fault)$`},
+	{"app/operator", `^(modules/.*|internal/(fault|secret))$`},
 	{"db", `^(db/.*|internal/(fault|secret))$`},
 	{"internal/crashpoint", `^$`},
 	{"internal/egress", `^internal/(fault|secret)$`},

@@ -163,10 +163,7 @@ func (c *cli) enhancementRetry() *cobra.Command {
 				return err
 			}
 			return c.withSystem(cmd.Context(), func(ctx context.Context, s *system) error {
-				if err := s.enhancements.Retry(ctx, tenantID, id); err != nil {
-					return err
-				}
-				if err := s.audit(ctx, tenantID, "enhancement.retry", map[string]any{"enhancement_id": id}); err != nil {
+				if err := s.operator.Retry(ctx, actor(), tenantID, id); err != nil {
 					return err
 				}
 				_, err := fmt.Fprintf(c.out, "queued %s again\n", id)

@@ -137,6 +137,8 @@ var statusOfCode = map[string]int{
 	"PAYLOAD_TOO_LARGE":      http.StatusRequestEntityTooLarge,
 	"UNSUPPORTED_MEDIA_TYPE": http.StatusUnsupportedMediaType,
 	"METHOD_NOT_ALLOWED":     http.StatusMethodNotAllowed,
+	"PRECONDITION_FAILED":    http.StatusPreconditionFailed,
+	"PRECONDITION_REQUIRED":  http.StatusPreconditionRequired,
 }
 
 // errorHandler turns any error into an answer, and logs it once: callers' faults quietly, ours with their cause.

@@ -117,6 +117,9 @@ func (p *process) listen(ctx context.Context) (err error) {
 	ops := newEcho(p.cfg, p.tel.logger)
 	p.health.mount(ops)
 	ops.GET("/metrics", echo.WrapHandler(promhttp.HandlerFor(p.tel.registry, promhttp.HandlerOpts{})))
+	if err := p.mountAdmin(ops); err != nil {
+		return err
+	}
 	if p.ops, err = listen(ctx, "operations", p.cfg.Ops.Addr, 0, ops, p.tel.logger); err != nil {
 		return err
 	}

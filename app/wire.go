@@ -11,6 +11,7 @@ import (
 	"github.com/riverqueue/river"
 
 	"aiagents/app/housekeeping"
+	"aiagents/app/operator"
 	"aiagents/db"
 	"aiagents/internal/egress"
 	"aiagents/internal/keyring"
@@ -38,6 +39,7 @@ type system struct {
 	model        *synthesis.Client
 	guard        *egress.Guard
 	housekeeping *housekeeping.Module
+	operator     *operator.Service
 	workers      *river.Workers
 	queue        *lateQueue
 }
@@ -98,7 +100,8 @@ func wire(d *db.DB, keys *keyring.Keyring, cfg Config, tel *telemetry) (*system,
 	}
 	s.enhancements.Register(s.workers)
 	s.newHousekeeping(cfg, named("housekeeping"))
-	return s, nil
+	s.operator, err = newOperator(s, cfg)
+	return s, err
 }
 
 // mount adds the public routes.

@@ -319,7 +319,7 @@ func TestAStaleOwnerCanChangeNothing(t *testing.T) {
 	require.ErrorIs(t, err, ErrFenced)
 	require.NoError(t, b.settle(t.Context(), stale, err), "a stale owner stops silently")
 	require.Empty(t, b.notes.posted)
-	require.ErrorIs(t, b.fail(t.Context(), stale, "no"), ErrFenced)
+	require.ErrorIs(t, b.fail(t.Context(), stale, verdict{reason: "no"}), ErrFenced)
 
 	require.NoError(t, b.run(t.Context(), fresh, noJob{}))
 	require.Len(t, b.notes.posted, 1)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -32,13 +33,14 @@ type Summary struct {
 	CorrelationID    string     `json:"correlation_id"`
 	Attempts         int        `json:"attempts"`
 	ErrorMessage     *string    `json:"error_message"`
+	ErrorCode        string     `json:"error_code"`
 	ProcessingTimeMs *int       `json:"processing_time_ms"`
 	CreatedAt        time.Time  `json:"created_at"`
 	CompletedAt      *time.Time `json:"completed_at"`
 }
 
 const summaryColumns = `id, tenant_id, ticket_id, event, status, stage, outcome, reason, reference, note_id, correlation_id,
-	attempts, error_message, processing_time_ms, created_at, completed_at`
+	attempts, error_message, error_code, processing_time_ms, created_at, completed_at`
 
 // Detail is one run with everything that is known about it.
 type Detail struct {
@@ -46,6 +48,7 @@ type Detail struct {
 	Subject     string           `json:"subject"`
 	Description string           `json:"description"`
 	Priority    string           `json:"priority"`
+	StartedAt   *time.Time       `json:"started_at"`
 	Timings     map[string]int64 `json:"timings_ms"`
 	Context     *evidence.Bundle `json:"context"`
 	Answer      *evidence.Answer `json:"answer"`
@@ -84,14 +87,61 @@ type CallRecord struct {
 	CreatedAt        time.Time `json:"created_at"`
 }
 
-// Filter narrows a list.
+// Filter narrows a list. Zero values leave a field open.
 type Filter struct {
-	Status   string
+	// Status is pending, completed or failed.
+	Status string
+	// Outcome is note, facts_only, skipped, recorded or failed.
+	Outcome  string
 	TicketID string
-	// Limit is the size of a page, 1 to 1000.
+	// Since (inclusive) and Until (exclusive) are about when the run was received.
+	Since, Until time.Time
+	// Limit is the size of a page, 1 to 1000; others take 50.
 	Limit int
-	// Before continues a list behind the row with this creation time.
-	Before time.Time
+	// After continues a list behind a run that was the last of its page.
+	After Position
+}
+
+// Position is a run's place in a list: the newest first, and by id among those of the same moment.
+type Position struct {
+	CreatedAt time.Time
+	ID        uuid.UUID
+}
+
+// conditions are the filter's as SQL, so that each asks for no more than it needs and the planner finds its index. The texts
+// are fixed; what callers give are parameters.
+func (f Filter) conditions(tenantID string) (string, []any) {
+	where, args := "tenant_id = $1", []any{tenantID}
+	add := func(condition string, values ...any) {
+		for _, v := range values {
+			args = append(args, v)
+			condition = strings.Replace(condition, "?", "$"+strconv.Itoa(len(args)), 1)
+		}
+		where += " AND " + condition
+	}
+	switch f.Status {
+	case "":
+	case "failed", "pending": // as literals, for the partial indexes
+		add("status = '" + f.Status + "'")
+	default:
+		add("status = ?", f.Status)
+	}
+	if f.Outcome != "" {
+		add("outcome = ?", f.Outcome)
+	}
+	if f.TicketID != "" {
+		add("ticket_id = ?", f.TicketID)
+	}
+	if !f.Since.IsZero() {
+		add("created_at >= ?", f.Since)
+	}
+	if !f.Until.IsZero() {
+		add("created_at < ?", f.Until)
+	}
+	if !f.After.CreatedAt.IsZero() {
+		add("(created_at, id) < (?, ?)", f.After.CreatedAt, f.After.ID)
+	}
+	return where, args
 }
 
 // List returns a tenant's runs, the newest first.
@@ -99,19 +149,11 @@ func (m *Module) List(ctx context.Context, tenantID string, f Filter) ([]Summary
 	if f.Limit < 1 || f.Limit > 1000 {
 		f.Limit = 50
 	}
-	var before *time.Time
-	if !f.Before.IsZero() {
-		before = &f.Before
-	}
+	where, args := f.conditions(tenantID)
 	var list []Summary
 	err := m.deps.DB.InTenantTx(ctx, tenantID, func(ctx context.Context, tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, `
-			SELECT `+summaryColumns+`
-			FROM enhancement_history
-			WHERE tenant_id = $1 AND ($2 = '' OR status = $2) AND ($3 = '' OR ticket_id = $3)
-			  AND ($4::timestamptz IS NULL OR created_at < $4)
-			ORDER BY created_at DESC, id
-			LIMIT $5`, tenantID, f.Status, f.TicketID, before, f.Limit)
+		rows, err := tx.Query(ctx, `SELECT `+summaryColumns+` FROM enhancement_history
+			WHERE `+where+` ORDER BY created_at DESC, id DESC LIMIT `+strconv.Itoa(f.Limit), args...)
 		if err != nil {
 			return fmt.Errorf("list enhancements: %w", err)
 		}
@@ -155,6 +197,7 @@ func detailTx(ctx context.Context, tx pgx.Tx, tenantID string, id uuid.UUID) (De
 		Subject         string
 		Description     string
 		Priority        string
+		StartedAt       *time.Time
 		Timings         []byte
 		ContextGathered []byte
 		LlmOutput       *string
@@ -162,7 +205,7 @@ func detailTx(ctx context.Context, tx pgx.Tx, tenantID string, id uuid.UUID) (De
 		Findings        []byte
 	}
 	rows, err := tx.Query(ctx, `
-		SELECT `+summaryColumns+`, subject, description, priority, timings, context_gathered, llm_output, note_html, findings
+		SELECT `+summaryColumns+`, subject, description, priority, started_at, timings, context_gathered, llm_output, note_html, findings
 		FROM enhancement_history WHERE tenant_id = $1 AND id = $2`, tenantID, id)
 	if err != nil {
 		return Detail{}, fmt.Errorf("read enhancement: %w", err)
@@ -175,7 +218,7 @@ func detailTx(ctx context.Context, tx pgx.Tx, tenantID string, id uuid.UUID) (De
 		return Detail{}, fmt.Errorf("read enhancement: %w", err)
 	}
 	d := Detail{
-		Summary: r.Summary, Subject: r.Subject, Description: r.Description, Priority: r.Priority,
+		Summary: r.Summary, Subject: r.Subject, Description: r.Description, Priority: r.Priority, StartedAt: r.StartedAt,
 		Timings: decodeTimings(r.Timings), NoteHTML: r.NoteHTML,
 	}
 	if r.ContextGathered != nil {
@@ -200,40 +243,45 @@ func noSuchRun(id uuid.UUID) error {
 	return fault.Newf(fault.NotFound, "this tenant has no enhancement %s", id)
 }
 
-// Retry runs an enhancement again from the start. Its note, if there is one, is replaced and not doubled: the run keeps its
-// reference, and the record of the post keeps the note's id.
+// Retry is RetryTx in a transaction of its own.
 func (m *Module) Retry(ctx context.Context, tenantID string, id uuid.UUID) error {
 	return m.deps.DB.InTenantTx(ctx, tenantID, func(ctx context.Context, tx pgx.Tx) error {
-		var event, status, outcome, priority string
-		err := tx.QueryRow(ctx, `SELECT event, status, outcome, priority FROM enhancement_history
-			WHERE tenant_id = $1 AND id = $2 FOR UPDATE`, tenantID, id).Scan(&event, &status, &outcome, &priority)
-		if errors.Is(err, pgx.ErrNoRows) {
-			return noSuchRun(id)
-		}
-		if err != nil {
-			return fmt.Errorf("read enhancement: %w", err)
-		}
-		s := startOf(event)
-		switch {
-		case status == "pending":
-			return fault.New(fault.Conflict, "the enhancement is still running; wait for it to end")
-		case s.job == nil:
-			return fault.Newf(fault.Conflict, "an event %s has nothing to run again", strconv.Quote(event))
-		}
-		// Attempts start anew; created_at moves, because the promises about time count from this request on.
-		_, err = tx.Exec(ctx, `
-			UPDATE enhancement_history
-			SET status = 'pending', stage = 'received', outcome = '', reason = '', error_message = NULL, attempts = 0,
-			    context_gathered = NULL, llm_output = NULL, note_html = NULL, findings = NULL, completed_at = NULL, started_at = NULL,
-			    processing_time_ms = NULL, timings = '{}', created_at = now(), epoch = epoch + 1, rerun = true
-			WHERE tenant_id = $1 AND id = $2`, tenantID, id)
-		if db.HasSQLState(err, db.UniqueViolation) {
-			return fault.New(fault.Conflict, "another enhancement already made the note of this ticket")
-		}
-		if err != nil {
-			return fmt.Errorf("reset enhancement: %w", err)
-		}
-		run := runID{tenant: tenantID, id: id}
-		return m.enqueueTx(ctx, tx, m.jobOf(ctx, s.job(run), priorityOf(priority), nil))
+		return m.RetryTx(ctx, tx, tenantID, id)
 	})
+}
+
+// RetryTx runs an enhancement again from the start, once tx has committed. Its note, if there is one, is replaced and not
+// doubled: the run keeps its reference, and the record of the post keeps the note's id.
+func (m *Module) RetryTx(ctx context.Context, tx pgx.Tx, tenantID string, id uuid.UUID) error {
+	var event, status, outcome, priority string
+	err := tx.QueryRow(ctx, `SELECT event, status, outcome, priority FROM enhancement_history
+		WHERE tenant_id = $1 AND id = $2 FOR UPDATE`, tenantID, id).Scan(&event, &status, &outcome, &priority)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return noSuchRun(id)
+	}
+	if err != nil {
+		return fmt.Errorf("read enhancement: %w", err)
+	}
+	s := startOf(event)
+	switch {
+	case status == "pending":
+		return fault.New(fault.Conflict, "the enhancement is still running; wait for it to end")
+	case s.job == nil:
+		return fault.Newf(fault.Conflict, "an event %s has nothing to run again", strconv.Quote(event))
+	}
+	// Attempts start anew; created_at moves, because the promises about time count from this request on.
+	_, err = tx.Exec(ctx, `
+		UPDATE enhancement_history
+		SET status = 'pending', stage = 'received', outcome = '', reason = '', error_message = NULL, error_code = '', attempts = 0,
+		    context_gathered = NULL, llm_output = NULL, note_html = NULL, findings = NULL, completed_at = NULL, started_at = NULL,
+		    processing_time_ms = NULL, timings = '{}', created_at = now(), epoch = epoch + 1, rerun = true
+		WHERE tenant_id = $1 AND id = $2`, tenantID, id)
+	if db.HasSQLState(err, db.UniqueViolation) {
+		return fault.New(fault.Conflict, "another enhancement already made the note of this ticket")
+	}
+	if err != nil {
+		return fmt.Errorf("reset enhancement: %w", err)
+	}
+	run := runID{tenant: tenantID, id: id}
+	return m.enqueueTx(ctx, tx, m.jobOf(ctx, s.job(run), priorityOf(priority), nil))
 }

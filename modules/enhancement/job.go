@@ -3,6 +3,7 @@ package enhancement
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -143,7 +144,7 @@ func (m *Module) settle(ctx context.Context, r *run, err error) error {
 	defer cancel()
 	verdict := m.judge(r, err)
 	if verdict.final {
-		if ferr := m.fail(ctx, r, verdict.reason); ferr != nil {
+		if ferr := m.fail(ctx, r, verdict); ferr != nil {
 			return errors.Join(err, ferr)
 		}
 		return river.JobCancel(err)
@@ -165,12 +166,13 @@ type verdict struct {
 	final  bool
 	wait   time.Duration
 	reason string
+	code   string // of the fault, stable
 }
 
 // judge decides by the kind of the fault: what can never work fails now, what names a time waits for it without costing an
 // attempt, and the rest is tried again until the attempts or the time are used up.
 func (m *Module) judge(r *run, err error) verdict {
-	v := verdict{reason: plainReason(err), wait: fault.RetryAfterOf(err)}
+	v := verdict{reason: plainReason(err), wait: fault.RetryAfterOf(err), code: codeOf(err)}
 	age := m.deps.Clock().Sub(r.row.CreatedAt)
 	//exhaustive:enforce
 	switch fault.KindOf(err) {
@@ -189,6 +191,18 @@ func (m *Module) judge(r *run, err error) verdict {
 		v.reason += "; gave up after waiting too long"
 	}
 	return v
+}
+
+// codeOf is the code of the fault, or the name of its kind where it has none.
+func codeOf(err error) string {
+	var f *fault.Error
+	if errors.As(err, &f) && f.Code != "" {
+		return f.Code
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return "ATTEMPT_TIMED_OUT"
+	}
+	return strings.ToUpper(fault.KindOf(err).String())
 }
 
 // plainReason is the public message of the fault: the cause may quote a server, so it goes to the log only.

@@ -278,7 +278,7 @@ func (m *Module) finish(ctx context.Context, r *run, finish finisher, e ending) 
 	err := m.durably(ctx, func() error {
 		return m.deps.DB.InTenantTx(ctx, r.id.tenant, func(ctx context.Context, tx pgx.Tx) error {
 			err := guard(r, `status = 'completed', stage = $4, outcome = $5, reason = $6, note_id = $7, timings = $8,
-				processing_time_ms = $9, completed_at = now(), error_message = NULL`,
+				processing_time_ms = $9, completed_at = now(), error_message = NULL, error_code = ''`,
 				e.stage, e.outcome, e.reason, e.noteID, r.timings, took.Milliseconds()).execTx(ctx, tx)
 			if err != nil {
 				return err
@@ -302,16 +302,16 @@ func (m *Module) finish(ctx context.Context, r *run, finish finisher, e ending) 
 }
 
 // fail ends a run for good, visibly; `enhancement retry` can start it again.
-func (m *Module) fail(ctx context.Context, r *run, reason string) error {
+func (m *Module) fail(ctx context.Context, r *run, v verdict) error {
 	took := m.deps.Clock().Sub(r.row.CreatedAt)
 	err := m.store(ctx, r, guard(r, `status = 'failed', outcome = 'failed', error_message = $4, timings = $5,
-		processing_time_ms = $6, completed_at = now()`, reason, r.timings, took.Milliseconds()))
+		processing_time_ms = $6, completed_at = now(), error_code = $7`, v.reason, r.timings, took.Milliseconds(), v.code))
 	if err != nil {
 		return fmt.Errorf("record failure: %w", err)
 	}
 	m.metrics.outcomes.WithLabelValues("failed").Inc()
 	m.metrics.total.WithLabelValues("failed").Observe(took.Seconds())
-	r.log.ErrorContext(ctx, "enhancement failed", "reason", reason)
+	r.log.ErrorContext(ctx, "enhancement failed", "reason", v.reason)
 	return nil
 }
 
@@ -322,7 +322,7 @@ func (m *Module) noteTrouble(ctx context.Context, r *run, v verdict) error {
 	if v.wait > 0 {
 		attempts--
 	}
-	return m.store(ctx, r, guard(r, `error_message = $4, timings = $5, attempts = $6`, v.reason, r.timings, attempts))
+	return m.store(ctx, r, guard(r, `error_message = $4, timings = $5, attempts = $6, error_code = $7`, v.reason, r.timings, attempts, v.code))
 }
 
 // store makes a change of the row durable, with the calls of the model that led to it.

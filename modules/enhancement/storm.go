@@ -3,10 +3,12 @@ package enhancement
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"aiagents/modules/enhancement/evidence"
@@ -63,6 +65,86 @@ func (m *Module) storm(ctx context.Context, tenantID string, t evidence.Ticket) 
 		return nil, nil
 	}
 	return &s, nil
+}
+
+// StormGroup is a number of a tenant's recent tickets that look alike.
+type StormGroup struct {
+	Count int `json:"count"`
+	// Subject is that of the newest one.
+	Subject string `json:"subject"`
+	// First and Last are when the oldest and the newest were received.
+	First time.Time `json:"first"`
+	Last  time.Time `json:"last"`
+	// Tickets are the newest ones, 20 at most, with their runs.
+	Tickets []StormTicket `json:"tickets"`
+}
+
+// StormTicket is one ticket of a storm.
+type StormTicket struct {
+	TicketID      string    `json:"ticket_id"`
+	EnhancementID uuid.UUID `json:"enhancement_id"`
+}
+
+const stormGroupShown = 20
+
+// Storms groups the tenant's tickets of the last half hour that look alike, the largest group first. Accounts are not kept apart:
+// it is for the operator, who sees the whole tenant.
+func (m *Module) Storms(ctx context.Context, tenantID string) ([]StormGroup, error) {
+	var recent []recentTicket
+	err := m.deps.DB.InTenantTx(ctx, tenantID, func(ctx context.Context, tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `
+			SELECT id, ticket_id, subject, subject || ' ' || left(description, 500) AS text, created_at
+			FROM enhancement_history
+			WHERE tenant_id = $1 AND created_at > now() - $2::interval AND event = $3
+			ORDER BY created_at DESC, id DESC
+			LIMIT $4`, tenantID, stormWindow, eventCreated, stormLooks)
+		if err != nil {
+			return fmt.Errorf("list recent tickets: %w", err)
+		}
+		recent, err = pgx.CollectRows(rows, pgx.RowToStructByName[recentTicket])
+		return err
+	})
+	return groupAlike(recent), err
+}
+
+type recentTicket struct {
+	ID        uuid.UUID
+	TicketID  string
+	Subject   string
+	Text      string
+	CreatedAt time.Time
+}
+
+// groupAlike compares each ticket, the newest first, with the first of every group, as a run compares itself with its siblings.
+func groupAlike(recent []recentTicket) []StormGroup {
+	type group struct {
+		words map[string]bool
+		StormGroup
+	}
+	var groups []*group
+	for _, t := range recent {
+		words := wordSet(t.Text)
+		i := slices.IndexFunc(groups, func(g *group) bool { return overlap(g.words, words) >= stormOverlap })
+		if i < 0 {
+			groups = append(groups, &group{words: words, StormGroup: StormGroup{Subject: t.Subject, Last: t.CreatedAt}})
+			i = len(groups) - 1
+		}
+		g := groups[i]
+		g.Count++
+		g.First = t.CreatedAt
+		if len(g.Tickets) < stormGroupShown {
+			g.Tickets = append(g.Tickets, StormTicket{TicketID: t.TicketID, EnhancementID: t.ID})
+		}
+	}
+	var storms []StormGroup
+	for _, g := range groups {
+		// As many as make a storm for a run: itself and stormLeast others.
+		if g.Count > stormLeast {
+			storms = append(storms, g.StormGroup)
+		}
+	}
+	slices.SortStableFunc(storms, func(a, b StormGroup) int { return b.Count - a.Count })
+	return storms
 }
 
 // wordSet is the set of words of three letters or more, in lower case.

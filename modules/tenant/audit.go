@@ -26,11 +26,15 @@ type AuditEntry struct {
 
 // AuditFilter narrows Audit; the zero value takes the newest 100 entries.
 type AuditFilter struct {
+	// Actor is a whole actor, or the part before its colon: "admin" finds "admin:192.0.2.7".
 	Actor  string
 	Action string
 	Since  time.Time // inclusive
 	Until  time.Time // exclusive
 	Limit  int       // at most 1000
+	// AfterAt and AfterID continue a list behind the last entry of its page.
+	AfterAt time.Time
+	AfterID string
 }
 
 // Audit lists a tenant's audit entries, the newest first. The log of a deleted tenant can be read until it expires.

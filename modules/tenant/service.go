@@ -134,6 +134,8 @@ type Listing struct {
 	Version        int64      `json:"version"`
 	CreatedAt      time.Time  `json:"created_at"`
 	UpdatedAt      time.Time  `json:"updated_at"`
+	// HasAPIKey tells whether the desk can be called at all.
+	HasAPIKey bool `json:"servicedesk_api_key_set"`
 	// EncryptionKey is the id of the operator's key that wraps the tenant's data key.
 	EncryptionKey string `json:"encryption_key"`
 }
@@ -179,10 +181,23 @@ func (m *Module) List(ctx context.Context) ([]Listing, error) {
 		}
 		listings = append(listings, Listing{
 			ID: r.TenantID, Name: r.Name, Edition: r.Edition, ServiceDeskURL: r.ServiceDeskURL, DisabledAt: r.DisabledAt,
-			Version: r.Version, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt, EncryptionKey: key,
+			Version: r.Version, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt, HasAPIKey: len(r.APIKey) > 0, EncryptionKey: key,
 		})
 	}
 	return listings, nil
+}
+
+// AuditedIDs lists the ids of all tenants that may have audit entries: those that were deleted lately too.
+func (m *Module) AuditedIDs(ctx context.Context) ([]string, error) {
+	entries, err := m.directory(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ids := make([]string, len(entries))
+	for i, e := range entries {
+		ids[i] = e.ID
+	}
+	return ids, nil
 }
 
 func (m *Module) directory(ctx context.Context) (entries []directoryEntry, err error) {

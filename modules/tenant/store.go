@@ -256,9 +256,11 @@ func insertAudit(ctx context.Context, tx pgx.Tx, id, actor, action string, detai
 func selectAudit(ctx context.Context, tx pgx.Tx, id string, f AuditFilter) ([]AuditEntry, error) {
 	rows, err := tx.Query(ctx, `
 		SELECT id::text AS id, at, actor, action, detail FROM audit_log
-		WHERE tenant_id = $1 AND ($2 = '' OR actor = $2) AND ($3 = '' OR action = $3)
+		WHERE tenant_id = $1 AND ($2 = '' OR actor = $2 OR starts_with(actor, $2 || ':')) AND ($3 = '' OR action = $3)
 		  AND ($4::timestamptz IS NULL OR at >= $4) AND ($5::timestamptz IS NULL OR at < $5)
-		ORDER BY at DESC, id LIMIT $6`, id, f.Actor, f.Action, orNull(f.Since), orNull(f.Until), f.Limit)
+		  AND ($7::timestamptz IS NULL OR (at, audit_log.id) < ($7, $8::uuid))
+		ORDER BY at DESC, audit_log.id DESC LIMIT $6`, id, f.Actor, f.Action, orNull(f.Since), orNull(f.Until), f.Limit,
+		orNull(f.AfterAt), orNone(f.AfterID))
 	if err != nil {
 		return nil, fmt.Errorf("read audit log: %w", err)
 	}
@@ -285,6 +287,13 @@ func deleteAuditBatch(ctx context.Context, tx pgx.Tx, id string, before time.Tim
 		return 0, fmt.Errorf("delete old audit entries: %w", err)
 	}
 	return tag.RowsAffected(), nil
+}
+
+func orNone(id string) *string {
+	if id == "" {
+		return nil
+	}
+	return &id
 }
 
 func orNull(t time.Time) *time.Time {
