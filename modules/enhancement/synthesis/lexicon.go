@@ -1,8 +1,9 @@
 package synthesis
 
 import (
-	"regexp"
 	"strings"
+
+	"aiagents/modules/enhancement/evidence"
 )
 
 func set(words string) map[string]bool {
@@ -36,7 +37,7 @@ var idSuffixes = set(`server host ticket artikel article dienst service port feh
 
 // instructionLike is text that speaks to a model, asks a person for credentials, sends something to an address or number out
 // of a ticket, or runs code from elsewhere. An answer to a technician has no need of it.
-var instructionLike = regexp.MustCompile(`(?i)` + strings.Join([]string{
+var instructionLike = evidence.MustPattern(`(?i)` + strings.Join([]string{
 	`\b(?:ignor\w*|disregard|forget|override|bypass)\b.{0,40}\b(?:instruction|prompt|rule|guideline|above|previous|prior)`,
 	`\bignorier\w*\b.{0,40}\b(?:anweisung|regel|vorherig|bisherig|obig)`, `\bignorez\b.{0,40}\b(?:instruction|règle|consigne)`,
 	`\bignor[ae]\w*\b.{0,40}\b(?:instruccion|regla)`, `\bnegeer\b.{0,40}\b(?:instructie|opdracht|regel)`,
