@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/exaring/otelpgx"
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"aiagents/internal/fault"
@@ -18,6 +19,8 @@ type Config struct {
 	MaxConns int32 `yaml:"max_conns"`
 	// StatementTimeout ends any statement that runs longer, so that one bad query cannot hold the pool.
 	StatementTimeout time.Duration `yaml:"statement_timeout"`
+	// Tracer sees every statement; nil makes spans of them.
+	Tracer pgx.QueryTracer `yaml:"-"`
 }
 
 // DefaultConfig is 5 to 20 connections, and 30 s a statement.
@@ -62,7 +65,10 @@ func Open(ctx context.Context, url string, cfg Config) (*DB, error) {
 	pc.MaxConnLifetime = time.Hour
 	pc.MaxConnLifetimeJitter = 5 * time.Minute
 	pc.ConnConfig.ConnectTimeout = 5 * time.Second
-	pc.ConnConfig.Tracer = otelpgx.NewTracer(otelpgx.WithDisableSQLStatementInAttributes())
+	pc.ConnConfig.Tracer = cfg.Tracer
+	if cfg.Tracer == nil {
+		pc.ConnConfig.Tracer = otelpgx.NewTracer(otelpgx.WithDisableSQLStatementInAttributes())
+	}
 	set := func(key, value string) {
 		if _, ok := pc.ConnConfig.RuntimeParams[key]; !ok {
 			pc.ConnConfig.RuntimeParams[key] = value
