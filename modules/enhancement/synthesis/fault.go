@@ -27,10 +27,8 @@ var (
 func (g *ground) fault(sentence string) (cause, token string) {
 	s := normalise(sentence)
 	lower := strings.ToLower(s)
-	if instructionLike.Possible(lower) {
-		if m := instructionLike.FindString(s); m != "" {
-			return "instruction", m
-		}
+	if m := instructionIn(s, lower); m != "" {
+		return "instruction", m
 	}
 	if urlPattern.Possible(lower) {
 		for _, u := range urlPattern.FindAllString(s, -1) {
