@@ -63,6 +63,9 @@ func MigrateUp(ctx context.Context, ownerURL, appURL string, log *slog.Logger) (
 		if _, err := river.Migrate(ctx, rivermigrate.DirectionUp, nil); err != nil {
 			return fmt.Errorf("migrate river up: %w", err)
 		}
+		if err := tuneQueue(ctx, pool); err != nil {
+			return err
+		}
 		if err := grant(ctx, pool, appURL); err != nil {
 			return err
 		}
@@ -73,6 +76,17 @@ func MigrateUp(ctx context.Context, ownerURL, appURL string, log *slog.Logger) (
 		return err
 	})
 	return status, err
+}
+
+// tuneQueue drops two indexes that River makes for searches in the arguments and metadata of jobs. Nothing of ours or of River's
+// own searches there, and each of a job's three versions (queued, running, completed) would be written into both.
+func tuneQueue(ctx context.Context, pool *pgxpool.Pool) error {
+	for _, index := range []string{"river_job_args_index", "river_job_metadata_index"} {
+		if _, err := pool.Exec(ctx, `DROP INDEX IF EXISTS `+index); err != nil {
+			return fmt.Errorf("drop index %s: %w", index, err)
+		}
+	}
+	return nil
 }
 
 // up runs what is missing. A migration that failed can simply be tried again: its file is one implicit transaction, so it left

@@ -23,6 +23,8 @@ type Config struct {
 	// ListenURL reaches the server past a pooler that lends a connection for one transaction at a time. Setting it says that
 	// the pool's own connections go through such a pooler.
 	ListenURL secret.Secret `yaml:"listen_url"`
+	// Tracer sees every statement; nil makes spans of them.
+	Tracer pgx.QueryTracer `yaml:"-"`
 }
 
 // The limits that every connection works under. They bound what a client that vanished may hold up.
@@ -101,7 +103,10 @@ func poolConfig(url string, cfg Config) (*pgxpool.Config, error) {
 	pc.MaxConnLifetime = time.Hour
 	pc.MaxConnLifetimeJitter = 5 * time.Minute
 	pc.ConnConfig.ConnectTimeout = 5 * time.Second
-	pc.ConnConfig.Tracer = otelpgx.NewTracer(otelpgx.WithDisableSQLStatementInAttributes())
+	pc.ConnConfig.Tracer = cfg.Tracer
+	if cfg.Tracer == nil {
+		pc.ConnConfig.Tracer = otelpgx.NewTracer(otelpgx.WithDisableSQLStatementInAttributes())
+	}
 	for key, value := range map[string]string{
 		"application_name": "aiagents", "statement_timeout": fmt.Sprint(cfg.StatementTimeout.Milliseconds()),
 		"lock_timeout": lockTimeout, "idle_in_transaction_session_timeout": idleTxTimeout,

@@ -50,19 +50,11 @@ func (s *Store) SearchSimilar(ctx context.Context, tenantID string, q Query) ([]
 	if len(ranked) == 0 {
 		return nil, nil
 	}
-	var similar []evidence.SimilarTicket
-	err = s.db.InTenantTx(ctx, tenantID, func(ctx context.Context, tx pgx.Tx) error {
-		rows, err := readTickets(ctx, tx, tenantID, ranked)
-		if err != nil {
-			return err
-		}
-		similar = describe(ranked, rows, newExcerpter(q))
-		return nil
-	})
+	rows, err := s.readTickets(ctx, tenantID, ranked)
 	if err != nil {
 		return nil, fmt.Errorf("read similar tickets: %w", err)
 	}
-	return similar, nil
+	return describe(ranked, rows, newExcerpter(q)), nil
 }
 
 func describe(ranked []Ranked, rows map[int64]ticketRow, excerpts *excerpter) []evidence.SimilarTicket {
