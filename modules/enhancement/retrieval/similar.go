@@ -31,7 +31,8 @@ type Ranked struct {
 	TicketID string
 	// Probability is the calibrated chance that this ticket has the same cause.
 	Probability float64
-	// Evidence is what the calibration has looked at.
+	// Features are what the ranking has looked at, Evidence what the calibration has.
+	Features Features
 	Evidence Calibration
 
 	documentID int64
@@ -132,21 +133,22 @@ func (s *Store) inSearchTx(ctx context.Context, tenantID string, find *search, r
 }
 
 // rerank is the second step of the ranking.
-func rerank(find *search, q Query, candidates []candidateRow) []Ranked {
-	self, title, own := find.self(), trigrams(q.Subject), numberOf(q.ExcludeTicketID)
-	numbers := make([]ticketNumber, len(candidates))
-	for i, c := range candidates {
-		numbers[i] = numberOf(c.TicketID)
-	}
-	near := nearness(own, numbers)
-	ranked := make([]Ranked, 0, len(candidates))
-	for i, c := range candidates {
-		relevance := score(find.terms, decode(c.Terms), find.average) / self * find.known
-		if relevance == 0 {
-			continue // only its older text shared a word
+func rerank(find *search, q Query, rows []candidateRow) []Ranked {
+	self := find.self()
+	candidates := make([]candidate, 0, len(rows))
+	for _, r := range rows {
+		c := candidate{documentID: r.DocumentID, ticketID: r.TicketID, vector: decode(r.Terms), title: trigrams(r.Subject), number: numberOf(r.TicketID)}
+		// Without relevance, only its older text shared a word.
+		if c.relevance = score(find.terms, c.vector, find.average) / self * find.known; c.relevance > 0 {
+			candidates = append(candidates, c)
 		}
-		f := features{Relevance: relevance, Wording: likeness(title, trigrams(c.Subject)), Nearness: near[i]}
-		ranked = append(ranked, Ranked{TicketID: c.TicketID, documentID: c.DocumentID, rank: f.rank()})
+	}
+	slices.SortFunc(candidates, func(a, b candidate) int {
+		return cmp.Or(cmp.Compare(b.relevance, a.relevance), cmp.Compare(b.documentID, a.documentID))
+	})
+	ranked := make([]Ranked, len(candidates))
+	for i, f := range compare(q, find.query, candidates) {
+		ranked[i] = Ranked{TicketID: candidates[i].ticketID, documentID: candidates[i].documentID, Features: f, rank: f.Rank(weights)}
 	}
 	slices.SortFunc(ranked, func(a, b Ranked) int {
 		return cmp.Or(cmp.Compare(b.rank, a.rank), cmp.Compare(b.documentID, a.documentID))
