@@ -56,6 +56,9 @@ func MigrateUp(ctx context.Context, ownerURL, appURL string, log *slog.Logger) (
 		if err := up(ctx, m, pool, log); err != nil {
 			return err
 		}
+		if err := addEmbeddings(ctx, pool); err != nil {
+			return err
+		}
 		river, err := rivermigrate.New(riverpgxv5.New(pool), &rivermigrate.Config{Logger: log})
 		if err != nil {
 			return fmt.Errorf("open river's migrations: %w", err)
@@ -136,6 +139,18 @@ func dropUnfinishedIndexes(ctx context.Context, pool *pgxpool.Pool) error {
 		if _, err := pool.Exec(ctx, "DROP INDEX "+name); err != nil {
 			return fmt.Errorf("drop unfinished index %s: %w", name, err)
 		}
+	}
+	return nil
+}
+
+// addEmbeddings makes the table of embeddings where pgvector has come since the migration ran.
+func addEmbeddings(ctx context.Context, pool *pgxpool.Pool) error {
+	sql, err := migrations.FS.ReadFile("0015_embeddings.up.sql")
+	if err != nil {
+		return fmt.Errorf("read the embeddings' migration: %w", err)
+	}
+	if _, err := pool.Exec(ctx, string(sql)); err != nil {
+		return fmt.Errorf("add the table of embeddings: %w", err)
 	}
 	return nil
 }
