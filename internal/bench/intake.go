@@ -34,10 +34,7 @@ func playIntake(ctx context.Context, s *stage, b *build) (*result, error) {
 		return nil, err
 	}
 	defer s.drop(context.WithoutCancel(ctx), database)
-	if err := s.sims.setLatencies(ctx, latencies{}); err != nil {
-		return nil, err
-	}
-	before, err := s.sims.count(ctx)
+	before, err := s.quiet(ctx, latencies{})
 	if err != nil {
 		return nil, err
 	}

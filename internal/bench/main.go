@@ -11,6 +11,9 @@ import (
 	"slices"
 	"strconv"
 	"syscall"
+	"time"
+
+	"aiagents/internal/harness"
 )
 
 func main() {
@@ -24,6 +27,9 @@ func main() {
 func run(ctx context.Context, args []string, out io.Writer) int {
 	if len(args) == 4 && args[0] == "simulators" {
 		return simulate(args[1:])
+	}
+	if len(args) > 0 && args[0] == "model" {
+		return runModel(args[1:], out)
 	}
 	o, err := parseOptions(args, out)
 	if errors.Is(err, flag.ErrHelp) {
@@ -63,9 +69,12 @@ func measure(ctx context.Context, o options, out io.Writer) int {
 		fmt.Fprintln(out, "bench: the rig failed:", err)
 		return 2
 	}
-	results, err := s.playAll(ctx)
+	d := document{Time: time.Now(), Seed: o.seed, Commit: harness.Commit(ctx, s.root), Command: o.command(), Machine: s.describeMachine(ctx)}
+	fmt.Fprintln(out, d.Machine)
+	d.Results, err = s.playAll(ctx)
 	err = errors.Join(err, s.close(context.WithoutCancel(ctx)))
-	writeTables(out, results)
+	writeTables(out, d.Results)
+	err = errors.Join(err, d.write(o))
 	if err != nil || o.keep {
 		fmt.Fprintf(out, "Logs are kept in %s\n", s.dir)
 	} else {
@@ -78,33 +87,28 @@ func measure(ctx context.Context, o options, out io.Writer) int {
 	case err != nil:
 		fmt.Fprintln(out, "bench: the rig failed:", err)
 		return 2
-	case !o.noFail && slices.ContainsFunc(results, func(r *result) bool { return len(r.Exceeded) > 0 }):
+	case !o.noFail && slices.ContainsFunc(d.Results, func(r *result) bool { return len(r.Exceeded) > 0 }):
 		return 1
 	}
 	return 0
 }
 
+// playAll plays the scenarios with one build, or compares two.
 func (s *stage) playAll(ctx context.Context) ([]*result, error) {
-	b, err := s.thisBuild(ctx)
+	builds, err := s.builds(ctx)
 	if err != nil {
 		return nil, err
 	}
+	if len(builds) == 2 {
+		return s.playPairs(ctx, builds)
+	}
 	var results []*result
-	for _, name := range s.opts.scenarios {
-		i := slices.IndexFunc(scenarios, func(sc scenario) bool { return sc.name == name })
-		r, err := s.play(ctx, scenarios[i], b)
+	for _, sc := range chosen(s.opts.scenarios) {
+		r, err := s.play(ctx, sc, builds[0])
 		if err != nil {
 			return results, err
 		}
 		results = append(results, r)
 	}
 	return results, nil
-}
-
-// thisBuild is the binary that was given, or this tree.
-func (s *stage) thisBuild(ctx context.Context) (*build, error) {
-	if len(s.opts.binaries) > 0 {
-		return &build{name: "a", binary: s.opts.binaries[0]}, nil
-	}
-	return s.compile(ctx, "this", s.root)
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -27,10 +28,12 @@ type options struct {
 	keep        bool
 	list        bool
 	binaries    fileList
+	given       []string // as it was typed
 	compare     string
 	rounds      int
 	profileDir  string
 	rows        string
+	backlog     int
 }
 
 type fileList []string
@@ -48,7 +51,7 @@ Scenarios:
 `
 
 func parseOptions(args []string, out io.Writer) (options, error) {
-	var o options
+	o := options{given: args}
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	f.SetOutput(out)
 	f.Usage = func() {
@@ -75,6 +78,7 @@ func parseOptions(args []string, out io.Writer) (options, error) {
 	f.IntVar(&o.rounds, "rounds", 5, "rounds of a comparison; each measures both builds, in turns")
 	f.StringVar(&o.profileDir, "profile", "", "folder for a CPU and an allocation profile of each scenario")
 	f.StringVar(&o.rows, "rows", "0,100000,1000000", "finished jobs and history rows at which growth is measured")
+	f.IntVar(&o.backlog, "backlog", 100_000, "waiting jobs at which growth is measured")
 	if err := f.Parse(args); err != nil {
 		return o, err
 	}
@@ -97,10 +101,23 @@ func parseOptions(args []string, out io.Writer) (options, error) {
 	if len(o.binaries) > 2 || (len(o.binaries) > 0 && o.compare != "") {
 		return o, fmt.Errorf("give -binary at most twice, and not together with -compare")
 	}
+	if o.profileDir != "" {
+		// Every process of the product gets the name, and has another folder.
+		dir, err := filepath.Abs(o.profileDir)
+		if err != nil {
+			return o, fmt.Errorf("find folder of profiles: %w", err)
+		}
+		o.profileDir = dir
+	}
 	if o.seed == 0 {
 		o.seed = uint64(rand.Uint32())
 	}
 	return o, nil
+}
+
+// command is how this run was called.
+func (o options) command() string {
+	return "task bench BENCH_ARGS='" + strings.Join(o.given, " ") + "'"
 }
 
 // phase is the length of a measured phase.

@@ -115,7 +115,7 @@ func (s *stage) startRole(ctx context.Context, b *build, role, database string, 
 	s.started++
 	begin := time.Now()
 	all := append(s.environment(database), "AI_AGENTS_HTTP_ADDR="+p.addr, "AI_AGENTS_OPS_ADDR="+p.ops)
-	all = append(all, "BENCH_PPROF_ADDR="+s.pprofAddr(role))
+	all = append(all, "BENCH_PROFILES="+s.profiles(s.playing))
 	p.child, err = launch(s.dir, role+"-"+strconv.Itoa(s.started), b.binary, []string{role}, append(all, env...), nil)
 	if err != nil {
 		return nil, err

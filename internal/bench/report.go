@@ -55,7 +55,7 @@ func writeTables(out io.Writer, results []*result) {
 			fmt.Fprintf(w, "  %s\tCPU %s\tpeak %.0f MiB\n", sh.Name, sh.CPU.Round(10*time.Millisecond), mib(sh.PeakRSS))
 		}
 		_ = w.Flush()
-		for _, g := range r.Grids {
+		for _, g := range append(r.Grids[:len(r.Grids):len(r.Grids)], r.Profiles...) {
 			fmt.Fprintf(out, "\n  %s\n", g.Title)
 			writeRow(w, g.Header)
 			for _, row := range g.Rows {

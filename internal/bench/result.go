@@ -62,6 +62,7 @@ type result struct {
 	Shares   []share  `json:"shares,omitempty"`
 	Curves   []curve  `json:"curves,omitempty"`
 	Grids    []grid   `json:"grids,omitempty"`
+	Profiles []grid   `json:"profiles,omitempty"`
 	Exceeded []string `json:"exceeded,omitempty"` // growth beyond its bound
 }
 

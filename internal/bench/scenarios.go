@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -21,7 +22,22 @@ func init() { // a function, since scenarios lead back to this list
 		{"intake", "signed webhooks a second, beside what Postgres allows; latencies in the open loop", true, playIntake},
 		{"tickets", "tickets a second through one worker, with an instant model", true, playTickets},
 		{"waiting", "tickets a second through one worker, with a model that takes 2 s", true, playWaiting},
+		{"latency", "time from webhook to note that is ours, at 20 tickets a second", true, playLatency},
+		{"start", "from exec to ready, idle memory, size", true, playStart},
+		{"workers4", "four worker processes, beside what one predicts", true, playWorkers},
+		{"steady", "200 webhooks a second in the open loop for ten minutes, with one worker beside it", false, playSteady},
+		{"growth", "with ever more finished work, tenants, and waiting jobs", false, playGrowth},
 	}
+}
+
+// chosen resolves names that were checked before.
+func chosen(names []string) []scenario {
+	var out []scenario
+	for _, name := range names {
+		i := slices.IndexFunc(scenarios, func(s scenario) bool { return s.name == name })
+		out = append(out, scenarios[i])
+	}
+	return out
 }
 
 // play runs one scenario with empty desks.
@@ -30,13 +46,17 @@ func (s *stage) play(ctx context.Context, sc scenario, b *build) (*result, error
 	if err := s.sims.reset(ctx); err != nil {
 		return nil, err
 	}
+	s.playing = sc.name
 	r, err := sc.play(ctx, s, b)
 	if err != nil {
 		_ = s.stopRoles() // the first error is the one to report
 		return nil, fmt.Errorf("%s of %s: %w", sc.name, b.name, err)
 	}
 	r.Scenario, r.About, r.Build = sc.name, sc.about, b.name
-	return r, s.stopRoles()
+	if err := s.stopRoles(); err != nil {
+		return nil, err
+	}
+	return r, s.summarise(ctx, r)
 }
 
 // meter reads what every process has used, from the time at which it is made.

@@ -211,6 +211,16 @@ func (s *simulators) control() http.Handler {
 		s.modelDelay.Store(int64(l.Model))
 		s.deskDelay.Store(int64(l.Desk))
 	})
+	mux.HandleFunc("POST /tenants", func(w http.ResponseWriter, r *http.Request) {
+		var n int
+		if json.NewDecoder(r.Body).Decode(&n) != nil || n < 1 || n > len(s.hosts) {
+			w.WriteHeader(http.StatusBadRequest)
+			return
+		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.world.tenants = n
+	})
 	mux.HandleFunc("POST /reset", func(w http.ResponseWriter, _ *http.Request) {
 		if err := s.reset(); err != nil {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
@@ -304,6 +314,11 @@ func (r *remote) file(ctx context.Context, first, count int) error {
 
 func (r *remote) withdraw(ctx context.Context, first, count int) error {
 	return r.call(ctx, http.MethodDelete, "/tickets", batch{first, count}, nil)
+}
+
+// setTenants says how many tenants take turns in the tickets to come.
+func (r *remote) setTenants(ctx context.Context, n int) error {
+	return r.call(ctx, http.MethodPost, "/tenants", n, nil)
 }
 
 func (r *remote) reset(ctx context.Context) error {

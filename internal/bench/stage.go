@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -37,6 +38,7 @@ type stage struct {
 	databases  int
 	nextTicket int
 	begin      time.Time
+	playing    string // the scenario
 }
 
 // build is one version of the product with the databases that it migrated.
@@ -88,7 +90,7 @@ func assemble(ctx context.Context, o options, out io.Writer) (s *stage, err erro
 		return s, fmt.Errorf("connect: %w", err)
 	}
 	s.world = newWorld(o.tenants, o.history, o.seed)
-	return s, s.startSimulators()
+	return s, s.startSimulators(ctx)
 }
 
 func postmasterOf(pg *embedded.Server) (int, error) {
@@ -100,15 +102,21 @@ func postmasterOf(pg *embedded.Server) (int, error) {
 	return strconv.Atoi(strings.TrimSpace(first))
 }
 
-func (s *stage) startSimulators() error {
+func (s *stage) startSimulators(ctx context.Context) error {
 	self, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("find this program: %w", err)
 	}
 	s.sims = &remote{}
-	args := []string{"simulators", strconv.Itoa(s.opts.tenants), strconv.Itoa(s.opts.history), strconv.FormatUint(s.opts.seed, 10)}
-	s.sims.process, err = launch(s.dir, "simulators", self, args, os.Environ(), &s.sims.addresses)
-	return err
+	desks := s.opts.tenants
+	if slices.Contains(s.opts.scenarios, "growth") {
+		desks = max(desks, slices.Max(growthTenants))
+	}
+	args := []string{"simulators", strconv.Itoa(desks), strconv.Itoa(s.opts.history), strconv.FormatUint(s.opts.seed, 10)}
+	if s.sims.process, err = launch(s.dir, "simulators", self, args, os.Environ(), &s.sims.addresses); err != nil {
+		return err
+	}
+	return s.sims.setTenants(ctx, s.opts.tenants)
 }
 
 // environment is what every process of the product gets; scenarios add to it and say so.
@@ -130,9 +138,6 @@ var unlimited = []string{
 	"AI_AGENTS_WEBHOOK_TENANT_PER_SECOND=1000000", "AI_AGENTS_WEBHOOK_TENANT_BURST=1000000",
 }
 
-// pprofAddr is where a role of a profiled build serves its profiles; "" without profiling.
-func (s *stage) pprofAddr(string) string { return "" }
-
 func inDatabase(address, database string) string {
 	u, err := url.Parse(address)
 	if err != nil {
@@ -142,11 +147,14 @@ func inDatabase(address, database string) string {
 	return u.String()
 }
 
-// compile builds the product as it is released, stripped.
+// compile builds the product as it is released, static and stripped; or, to be profiled, the same program around which profiles are taken.
 func (s *stage) compile(ctx context.Context, name, dir string) (*build, error) {
+	if s.opts.profileDir != "" {
+		dir = filepath.Join(dir, "internal", "bench", "profiled")
+	}
 	s.say("building %s", name)
 	b := &build{name: name, binary: filepath.Join(s.dir, "aiagents-"+name), commit: harness.Commit(ctx, dir)}
-	if err := harness.Build(ctx, dir, b.binary, "-ldflags=-s -w"); err != nil {
+	if err := harness.Build(ctx, dir, b.binary, []string{"CGO_ENABLED=0"}, "-ldflags=-s -w"); err != nil {
 		return nil, err
 	}
 	return b, nil

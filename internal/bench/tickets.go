@@ -12,9 +12,18 @@ import (
 
 // drainRun is a backlog worked off by worker processes.
 type drainRun struct {
-	tickets   int
-	workers   int
-	latencies latencies
+	tickets     int
+	workers     int
+	concurrency int // of each worker; 0 is the run's
+	latencies   latencies
+}
+
+// jobs is how many jobs a worker has under way at once.
+func (run drainRun) jobs(s *stage) int {
+	if run.concurrency > 0 {
+		return run.concurrency
+	}
+	return s.opts.concurrency
 }
 
 // drained is what was measured of it.
@@ -60,10 +69,7 @@ func (s *stage) drainBacklog(ctx context.Context, b *build, run drainRun) (*drai
 		return nil, err
 	}
 	defer s.drop(context.WithoutCancel(ctx), database)
-	if err := s.sims.setLatencies(ctx, run.latencies); err != nil {
-		return nil, err
-	}
-	before, err := s.sims.count(ctx)
+	before, err := s.quiet(ctx, run.latencies)
 	if err != nil {
 		return nil, err
 	}
@@ -71,6 +77,19 @@ func (s *stage) drainBacklog(ctx context.Context, b *build, run drainRun) (*drai
 	if err != nil {
 		return nil, err
 	}
+	return s.workOff(ctx, b, database, run, before, sent)
+}
+
+// quiet sets the latencies and returns how far the work has come before.
+func (s *stage) quiet(ctx context.Context, l latencies) (counts, error) {
+	if err := s.sims.setLatencies(ctx, l); err != nil {
+		return counts{}, err
+	}
+	return s.sims.count(ctx)
+}
+
+// workOff measures how worker processes work off what was queued.
+func (s *stage) workOff(ctx context.Context, b *build, database string, run drainRun, before counts, sent *load) (*drained, error) {
 	conn, err := s.connect(ctx, database)
 	if err != nil {
 		return nil, err
@@ -82,7 +101,7 @@ func (s *stage) drainBacklog(ctx context.Context, b *build, run drainRun) (*drai
 	}
 	var workers []*product
 	for range run.workers {
-		w, err := s.startRole(ctx, b, "work", database, "AI_AGENTS_WORKER_CONCURRENCY="+strconv.Itoa(s.opts.concurrency))
+		w, err := s.startRole(ctx, b, "work", database, "AI_AGENTS_WORKER_CONCURRENCY="+strconv.Itoa(run.jobs(s)))
 		if err != nil {
 			return nil, err
 		}
@@ -149,7 +168,7 @@ func steadyRate(seen map[int]outside) float64 {
 func (d *drained) describe(r *result, s *stage, run drainRun) {
 	n := float64(run.tickets)
 	r.Notes = append(r.Notes, fmt.Sprintf("%d tickets of %d tenants with %d past tickets each; model %s, desk %s; %d worker(s), AI_AGENTS_WORKER_CONCURRENCY=%d",
-		run.tickets, s.opts.tenants, s.opts.history, run.latencies.Model, run.latencies.Desk, run.workers, s.opts.concurrency),
+		run.tickets, s.opts.tenants, s.opts.history, run.latencies.Model, run.latencies.Desk, run.workers, run.jobs(s)),
 		"every 202 is exactly one note on its desk")
 	r.add("tickets", d.rate, "1/s", "higher")
 	var peak int64
@@ -169,8 +188,10 @@ func (d *drained) describe(r *result, s *stage, run drainRun) {
 	r.add("transactions", float64(d.database.Transactions)/n, "1/ticket", "lower")
 	r.add("WAL", float64(d.database.WAL)/1024/n, "KiB/ticket", "lower")
 	r.add("stored", float64(d.database.Bytes)/1024/n, "KiB/ticket", "lower")
+	r.add("model calls", float64(d.tokens.Calls)/n, "1/ticket", "")
 	r.add("prompt tokens", float64(d.tokens.Prompt)/n, "1/ticket", "")
 	r.add("completion tokens", float64(d.tokens.Completion)/n, "1/ticket", "")
+	r.add("model cost", 1000*d.tokens.Cost/n, "USD/1000 tickets", "")
 }
 
 func mib(bytes int64) float64 { return float64(bytes) / (1 << 20) }
@@ -200,11 +221,15 @@ func sizesOf(ctx context.Context, conn *pgx.Conn) (growth, error) {
 }
 
 // tokenUse is what the model was asked and answered.
-type tokenUse struct{ Prompt, Completion int64 }
+type tokenUse struct {
+	Calls, Prompt, Completion int64
+	Cost                      float64 // US dollars, at the prices that the product knows
+}
 
 func tokensOf(ctx context.Context, conn *pgx.Conn) (tokenUse, error) {
 	rows, err := conn.Query(ctx, `
-		SELECT coalesce(sum(prompt_tokens), 0)::bigint AS prompt, coalesce(sum(completion_tokens), 0)::bigint AS completion FROM model_calls`)
+		SELECT count(*) AS calls, coalesce(sum(prompt_tokens), 0)::bigint AS prompt, coalesce(sum(completion_tokens), 0)::bigint AS completion,
+		       coalesce(sum(cost_usd), 0) AS cost FROM model_calls`)
 	if err != nil {
 		return tokenUse{}, fmt.Errorf("read tokens: %w", err)
 	}

@@ -34,7 +34,7 @@ const (
 
 func newWorld(tenants, history int, seed uint64) *world {
 	w := &world{tenants: tenants, seed: seed, corpus: eval.NewCorpus(), drafts: make([]draft, draftCount)}
-	history = max(history, draftCount)
+	history = max(history, 1)
 	for i := range w.drafts {
 		q := w.corpus.Garbled(w.corpus.Ticket((i*7919 + int(seed%1e6)) % history))
 		w.drafts[i] = draft{subject: q.Subject, description: q.Description}

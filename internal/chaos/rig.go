@@ -116,7 +116,7 @@ func (r *rig) build(ctx context.Context) error {
 	if r.opts.race {
 		flags = append(flags, "-race")
 	}
-	return harness.Build(ctx, dir, r.binary, flags...)
+	return harness.Build(ctx, dir, r.binary, nil, flags...)
 }
 
 // momentsSQL keeps every claim of a run, and the storing of the model's answer, with their times: the first measures

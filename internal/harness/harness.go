@@ -33,11 +33,11 @@ func Commit(ctx context.Context, dir string) string {
 	return strings.TrimSpace(string(commit))
 }
 
-// Build compiles the main package in dir into a file.
-func Build(ctx context.Context, dir, into string, flags ...string) error {
+// Build compiles the main package in dir into a file; env is added to this process's environment.
+func Build(ctx context.Context, dir, into string, env []string, flags ...string) error {
 	args := append([]string{"build", "-o", into}, flags...)
 	cmd := exec.CommandContext(ctx, "go", append(args, ".")...) //nolint:gosec // a developer's own build
-	cmd.Dir = dir
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), env...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("build: %w: %s", err, out)
 	}
