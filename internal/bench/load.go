@@ -66,19 +66,19 @@ type generator struct {
 func (g *generator) closed(ctx context.Context, n int, d time.Duration) (*load, error) {
 	ctx, cancel := context.WithTimeout(ctx, d)
 	defer cancel()
-	return g.run(ctx, n, func(int64) (time.Time, bool) { return time.Now(), ctx.Err() == nil })
+	return g.run(ctx, n, closedAhead, func(int64) (time.Time, bool) { return time.Now(), ctx.Err() == nil })
 }
 
 // closedCount sends exactly count webhooks over n connections.
 func (g *generator) closedCount(ctx context.Context, n, count int) (*load, error) {
-	return g.run(ctx, n, func(i int64) (time.Time, bool) { return time.Now(), i < int64(count) && ctx.Err() == nil })
+	return g.run(ctx, n, min(count, closedAhead), func(i int64) (time.Time, bool) { return time.Now(), i < int64(count) && ctx.Err() == nil })
 }
 
 // open sends webhook i at start + i/rate, whatever became of those before. A send that finds every connection busy is late,
 // and its latency counts from when it was due.
 func (g *generator) open(ctx context.Context, rate float64, d time.Duration, n int) (*load, error) {
 	start := time.Now().Add(20 * time.Millisecond)
-	return g.run(ctx, n, func(i int64) (time.Time, bool) {
+	return g.run(ctx, n, 10+int(5*rate), func(i int64) (time.Time, bool) {
 		at := time.Duration(float64(i) / rate * float64(time.Second))
 		if at >= d || ctx.Err() != nil {
 			return time.Time{}, false
@@ -91,11 +91,17 @@ func (g *generator) open(ctx context.Context, rate float64, d time.Duration, n i
 	})
 }
 
+// closedAhead is how many tickets are filed ahead of a closed loop: about a second's worth.
+const closedAhead = 2000
+
 // run is both loops: due gives the time at which webhook i is meant to be sent, or false at the end.
-func (g *generator) run(ctx context.Context, connections int, due func(i int64) (time.Time, bool)) (*load, error) {
+func (g *generator) run(ctx context.Context, connections, ahead int, due func(i int64) (time.Time, bool)) (*load, error) {
 	total := &load{first: g.stage.nextTicket, statuses: map[int]int{}, latency: newHistogram()}
-	filed := &filer{stage: g.stage, first: total.first}
-	if err := filed.ahead(context.WithoutCancel(ctx), 0); err != nil {
+	filed := newFiler(g.stage, total.first, ahead)
+	var filing sync.WaitGroup
+	filing.Go(func() { filed.run(context.WithoutCancel(ctx)) })
+	if err := filed.need(0); err != nil {
+		filing.Wait()
 		return nil, err
 	}
 	var index atomic.Int64
@@ -105,7 +111,7 @@ func (g *generator) run(ctx context.Context, connections int, due func(i int64) 
 	begin := time.Now()
 	for range connections {
 		all.Go(func() {
-			part, err := g.work(ctx, total.first, filed, &index, due)
+			part, err := g.work(total.first, filed, &index, due)
 			mu.Lock()
 			defer mu.Unlock()
 			failed = errors.Join(failed, err)
@@ -119,24 +125,24 @@ func (g *generator) run(ctx context.Context, connections int, due func(i int64) 
 	}
 	all.Wait()
 	total.took = time.Since(begin)
+	filed.close()
+	filing.Wait()
 	g.stage.nextTicket = total.first + filed.count
 	return total, errors.Join(failed, g.stage.sims.withdraw(context.WithoutCancel(ctx), total.first+total.sent, filed.count-total.sent))
 }
 
-func (g *generator) work(ctx context.Context, first int, filed *filer, index *atomic.Int64, due func(int64) (time.Time, bool)) (*load, error) {
+func (g *generator) work(first int, filed *filer, index *atomic.Int64, due func(int64) (time.Time, bool)) (*load, error) {
 	l := &load{statuses: map[int]int{}, latency: newHistogram()}
 	c := &connection{target: g.target}
 	defer c.close()
-	// A request under way at the end is waited for: what was sent is counted.
-	sending := context.WithoutCancel(ctx)
 	for {
 		i := index.Add(1) - 1
-		if err := filed.ahead(sending, int(i)); err != nil {
-			return l, err
-		}
 		at, more := due(i)
 		if !more {
 			return l, nil
+		}
+		if err := filed.need(int(i)); err != nil {
+			return l, err
 		}
 		ticket := first + int(i)
 		body := g.stage.world.webhook(ticket, at)
@@ -157,25 +163,68 @@ func (g *generator) work(ctx context.Context, first int, filed *filer, index *at
 }
 
 // filer puts tickets on the desks shortly before their webhooks are sent: a ticket that lies there for long without one is
-// found by the product's reconciliation, as it should be.
+// found by the product's reconciliation, as it should be. It works beside the senders, which wait for it only when they have
+// caught up with it.
 type filer struct {
 	stage *stage
 	first int
-	mu    sync.Mutex
-	count int
+	ahead int
+
+	mu     sync.Mutex
+	moved  *sync.Cond
+	wanted int // the highest ticket that a sender has asked for
+	count  int // tickets on the desks
+	err    error
+	done   bool
 }
 
-const fileAhead = 500
+func newFiler(s *stage, first, ahead int) *filer {
+	f := &filer{stage: s, first: first, ahead: ahead}
+	f.moved = sync.NewCond(&f.mu)
+	return f
+}
 
-func (f *filer) ahead(ctx context.Context, i int) error {
+// run files until close.
+func (f *filer) run(ctx context.Context) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if i+fileAhead/4 < f.count {
-		return nil
+	for !f.done && f.err == nil {
+		missing := f.wanted + f.ahead - f.count
+		if missing < max(1, f.ahead/2) && f.wanted < f.count {
+			f.moved.Wait()
+			continue
+		}
+		from := f.first + f.count
+		f.mu.Unlock()
+		err := f.stage.sims.file(ctx, from, missing)
+		f.mu.Lock()
+		f.err = err
+		f.count += missing
+		f.moved.Broadcast()
 	}
-	err := f.stage.sims.file(ctx, f.first+f.count, fileAhead)
-	f.count += fileAhead
-	return err
+}
+
+// need waits until ticket i is on its desk.
+func (f *filer) need(i int) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if i > f.wanted {
+		f.wanted = i
+		if f.count-f.wanted < f.ahead/2+1 {
+			f.moved.Broadcast()
+		}
+	}
+	for i >= f.count && f.err == nil {
+		f.moved.Wait()
+	}
+	return f.err
+}
+
+func (f *filer) close() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.done = true
+	f.moved.Broadcast()
 }
 
 // connection is a plain HTTP/1.1 client on one connection: cheaper than net/http's pool, so that the generator takes as little

@@ -120,15 +120,17 @@ func (s *stage) workOff(ctx context.Context, b *build, database string, run drai
 		return nil, err
 	}
 	d.rate = steadyRate(seen)
+	// Sessions hand in their statistics when they end.
+	if err := s.stopRoles(); err != nil {
+		return nil, err
+	}
 	sizeAfter, err := sizesOf(ctx, conn)
 	if err != nil {
 		return nil, err
 	}
 	d.database = sizeAfter.since(sizeBefore)
-	if d.tokens, err = tokensOf(ctx, conn); err != nil {
-		return nil, err
-	}
-	return d, s.stopRoles()
+	d.tokens, err = tokensOf(ctx, conn)
+	return d, err
 }
 
 // queue sends webhooks through a serve process of its own, which has ended when the work begins.
@@ -206,7 +208,6 @@ func (g growth) since(before growth) growth {
 }
 
 func sizesOf(ctx context.Context, conn *pgx.Conn) (growth, error) {
-	// Sessions send their statistics when they have been idle for a moment; those of the ended ones are complete.
 	rows, err := conn.Query(ctx, `
 		SELECT pg_database_size(current_database()) AS bytes, (pg_current_wal_lsn() - '0/0')::bigint AS wal,
 		       (SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()) AS transactions`)
