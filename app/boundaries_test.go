@@ -20,6 +20,7 @@ import (
 var policy = []struct{ part, may string }{
 	{"main", `^app$`},
 	{"app", `.*`}, // the composition root sees everything
+	{"app/adminapi", `^(app/(adminauth|operator)|modules/tenant|modules/enhancement/evidence|internal/(fault|secret))$`},
 	{"app/adminauth", `^internal/(fault|secret)$`},
 	{"app/demodata", `^$`},
 	{"app/housekeeping", `^(db|db/dbtest|internal/fault)$`},
