@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"slices"
 	"time"
 
@@ -319,5 +320,11 @@ func parseCursor(text string) (c cursor, err error) {
 	if err != nil {
 		return c, err
 	}
-	return c, json.Unmarshal(raw, &c)
+	if err := json.Unmarshal(raw, &c); err != nil {
+		return c, err
+	}
+	if c.At.IsZero() {
+		return c, errors.New("a cursor without a time")
+	}
+	return c, nil
 }
