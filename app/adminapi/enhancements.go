@@ -2,6 +2,7 @@ package adminapi
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -76,8 +77,7 @@ func (a *api) enhancements() {
 		"Nothing is posted and nothing is kept. It takes as long as a note takes, up to two minutes, and costs what its calls of the model cost.",
 		0, []int{http.StatusNotFound, http.StatusConflict}},
 		func(ctx context.Context, in *previewNote) (*answer[operator.Preview], error) {
-			// The server's own limit is for answers that are at hand.
-			if err := http.NewResponseController(echoOf(ctx).Response()).SetWriteDeadline(time.Now().Add(previewTime)); err != nil {
+			if err := allowTime(ctx, previewTime); err != nil {
 				return nil, err
 			}
 			b := in.Body
@@ -88,3 +88,11 @@ func (a *api) enhancements() {
 
 // previewTime is how long a preview may take: what one attempt of a note may, and some.
 const previewTime = 150 * time.Second
+
+// allowTime lets an answer come later than the server's own limit, which is for answers that are at hand.
+func allowTime(ctx context.Context, d time.Duration) error {
+	if err := http.NewResponseController(echoOf(ctx).Response()).SetWriteDeadline(time.Now().Add(d)); err != nil {
+		return fmt.Errorf("move write deadline: %w", err)
+	}
+	return nil
+}

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"aiagents/app/housekeeping"
 	"aiagents/app/operator"
 )
 
@@ -37,7 +38,11 @@ type workerList struct {
 }
 
 type housekeepingList struct {
-	Items []operator.HousekeepingRun `json:"items" nullable:"false"`
+	Items []housekeeping.Status `json:"items"`
+}
+
+type taskPath struct {
+	Task string `path:"task" maxLength:"100" doc:"Name of the task" example:"retain_history"`
 }
 
 func (a *api) operations() {
@@ -64,10 +69,20 @@ func (a *api) operations() {
 			}
 			return &answer[workerList]{success(list, "The workers.")}, err
 		})
-	add(a, route{http.MethodGet, "/housekeeping", "listHousekeeping", "operations", "List the periodic jobs", "Each with its last run and result.", 0, nil},
+	add(a, route{http.MethodGet, "/housekeeping", "listHousekeeping", "operations", "List the periodic tasks", "Each with its last run and result.", 0, nil},
 		func(ctx context.Context, _ *struct{}) (*answer[housekeepingList], error) {
-			runs, err := a.Service.Housekeeping(ctx)
-			return &answer[housekeepingList]{success(housekeepingList{runs}, "The periodic jobs.")}, err
+			tasks, err := a.Service.Housekeeping(ctx)
+			return &answer[housekeepingList]{success(housekeepingList{tasks}, "The periodic tasks.")}, err
+		})
+	add(a, route{http.MethodPost, "/housekeeping/{task}/dry-run", "dryRunHousekeeping", "operations", "Count what a task would remove",
+		"Nothing is changed. Tasks that remove nothing by age have no dry run. Real runs are periodic, or by 'aiagents housekeeping run'.",
+		0, []int{http.StatusNotFound}},
+		func(ctx context.Context, in *taskPath) (*answer[housekeeping.Run], error) {
+			if err := allowTime(ctx, previewTime); err != nil {
+				return nil, err
+			}
+			run, err := a.Service.HousekeepingDryRun(ctx, in.Task)
+			return &answer[housekeeping.Run]{success(run, "What the task would remove now.")}, err
 		})
 	add(a, route{http.MethodGet, "/audit", "listAudit", "operations", "Read the audit log", "Who did what to which tenant, the newest first.",
 		0, []int{http.StatusNotFound}},

@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"aiagents/app/housekeeping"
 	"aiagents/internal/fault"
 	"aiagents/modules/enhancement"
 	"aiagents/modules/enhancement/evidence"
@@ -125,6 +126,17 @@ func (w *world) InTenantTx(ctx context.Context, _ string, fn func(context.Contex
 	return fn(ctx, nil)
 }
 
+// chores is a program with one periodic task.
+type chores struct{}
+
+func (chores) List(context.Context) ([]housekeeping.Status, error) {
+	return []housekeeping.Status{{Task: "retain_history"}}, nil
+}
+
+func (chores) Run(_ context.Context, task string, dryRun bool) (housekeeping.Run, error) {
+	return housekeeping.Run{Task: task, DryRun: dryRun}, nil
+}
+
 // runsOf serves the runs: world itself lists tenants under that name.
 type runsOf struct{ w *world }
 
@@ -155,7 +167,7 @@ func (w *world) service(t *testing.T) *Service {
 	}
 	s, err := New(Deps{
 		DB: w, Tenants: w, TenantChanges: w, TenantSecrets: w, Audit: w, Runs: runsOf{w}, Previews: w, Figures: w, Desks: w,
-		ConnectionTest: w, Queue: w, Clock: w.clock,
+		ConnectionTest: w, Queue: w, Housekeeping: chores{}, Clock: w.clock,
 	}, DefaultConfig())
 	require.NoError(t, err)
 	return s
@@ -171,7 +183,7 @@ func manyTenants(n int) (list []tenant.Listing) {
 func TestMissingNeighboursAreNamedAtOnce(t *testing.T) {
 	t.Parallel()
 	_, err := New(Deps{Clock: time.Now}, DefaultConfig())
-	require.ErrorContains(t, err, "missing Audit, ConnectionTest, DB, Desks, Figures, Previews, Queue, Runs, TenantChanges, TenantSecrets, Tenants")
+	require.ErrorContains(t, err, "missing Audit, ConnectionTest, DB, Desks, Figures, Housekeeping, Previews, Queue, Runs, TenantChanges, TenantSecrets, Tenants")
 }
 
 // One list of all tenants' runs, in pages, must hold each run once, whatever moments they share.
@@ -432,6 +444,17 @@ func TestATimelineAddsUp(t *testing.T) {
 			require.NotNil(t, s.DurationMs)
 		}
 	}
+}
+
+func TestOnlyDryRunsOfHousekeepingAreOffered(t *testing.T) {
+	t.Parallel()
+	s := (&world{}).service(t)
+	run, err := s.HousekeepingDryRun(t.Context(), "retain_history")
+	require.NoError(t, err)
+	require.Equal(t, housekeeping.Run{Task: "retain_history", DryRun: true}, run)
+	list, err := s.Housekeeping(t.Context())
+	require.NoError(t, err)
+	require.Len(t, list, 1)
 }
 
 func TestCostsHaveASpan(t *testing.T) {
