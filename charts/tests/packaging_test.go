@@ -156,3 +156,22 @@ func TestTheReadmesExamplesRender(t *testing.T) {
 	}
 	require.Empty(t, dangling(render(t, parse(t, blocks[0][1]))), "the least is enough by itself")
 }
+
+func TestTheReadmesTestsExist(t *testing.T) {
+	t.Parallel()
+	sources := ""
+	for _, pattern := range []string{"*_test.go", "../apiserver/*_test.go"} {
+		files, err := filepath.Glob(pattern)
+		require.NoError(t, err)
+		for _, file := range files {
+			content, err := os.ReadFile(file)
+			require.NoError(t, err)
+			sources += string(content)
+		}
+	}
+	names := regexp.MustCompile("`(Test\\w+)`").FindAllStringSubmatch(readFile(t, "charts/aiagents/README.md"), -1)
+	require.Greater(t, len(names), 15)
+	for _, name := range names {
+		require.Contains(t, sources, "func "+name[1]+"(t *testing.T)")
+	}
+}
