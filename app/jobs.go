@@ -56,16 +56,21 @@ func (d listeningDriver) GetListener(params *riverdriver.GetListenenerParams) ri
 	return d.listen.GetListener(params)
 }
 
+// workerQueues are the queues of a worker. The scaler's functions count the jobs of all but housekeeping.
+func workerQueues(cfg Config) map[string]river.QueueConfig {
+	return map[string]river.QueueConfig{
+		river.QueueDefault: {MaxWorkers: cfg.Worker.Concurrency},
+		housekeeping.Queue: {MaxWorkers: housekeepers},
+	}
+}
+
 // newWorkerClient is the client of the work and all roles.
 func newWorkerClient(d *db.DB, workers *river.Workers, periodic []*river.PeriodicJob, cfg Config, tel *telemetry) (*queueClient, error) {
 	driver := listeningDriver{riverpgxv5.New(d.Pool()), riverpgxv5.New(d.ListenPool())}
 	client, err := river.NewClient(driver, &river.Config{
-		ID:      newClientID(),
-		Workers: workers,
-		Queues: map[string]river.QueueConfig{
-			river.QueueDefault: {MaxWorkers: cfg.Worker.Concurrency},
-			housekeeping.Queue: {MaxWorkers: housekeepers},
-		},
+		ID:                          newClientID(),
+		Workers:                     workers,
+		Queues:                      workerQueues(cfg),
 		PeriodicJobs:                periodic,
 		FetchCooldown:               10 * time.Millisecond,
 		CompletedJobRetentionPeriod: cfg.Housekeeping.CompletedJobs,
