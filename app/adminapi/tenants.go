@@ -86,11 +86,6 @@ type updateTenant struct {
 	}
 }
 
-// tenantList is all tenants.
-type tenantList struct {
-	Items []tenant.Listing `json:"items" nullable:"false"`
-}
-
 // webhookSecret is what a desk's administrator has to enter, the one time that it is shown.
 type webhookSecret struct {
 	Tenant        operator.Tenant `json:"tenant"`
@@ -103,10 +98,10 @@ type deletion struct {
 }
 
 func (a *api) tenants() {
-	add(a, route{http.MethodGet, "/tenants", "listTenants", "tenants", "List all tenants", "By id. It needs no encryption keys.", 0, nil},
-		func(ctx context.Context, _ *struct{}) (*answer[tenantList], error) {
-			list, err := a.Service.Tenants(ctx)
-			return &answer[tenantList]{success(tenantList{list}, "All tenants.")}, err
+	add(a, route{http.MethodGet, "/tenants", "listTenants", "tenants", "List the tenants", "By id. It needs no encryption keys.", 0, nil},
+		func(ctx context.Context, in *struct{ Page }) (*answer[operator.TenantPage], error) {
+			list, err := a.Service.TenantPage(ctx, in.Limit, in.Cursor)
+			return &answer[operator.TenantPage]{success(list, "A page of tenants.")}, err
 		})
 	add(a, route{http.MethodPost, "/tenants", "createTenant", "tenants", "Add a tenant",
 		"Its webhook secret is in the answer, and nowhere else. The key for the desk may be set later; until then notes cannot be written.",
