@@ -318,7 +318,7 @@ func TestOverviewsAreSharedAndKeptForSomeSeconds(t *testing.T) {
 	for range 8 {
 		askers.Go(func() {
 			_, err := s.Overview(context.Background(), Hour)
-			require.NoError(t, err) //nolint:testifylint // reported all the same
+			require.NoError(t, err)
 		})
 	}
 	require.Eventually(t, func() bool { return w.asked.Load() == 1 }, 10*time.Second, time.Millisecond)
