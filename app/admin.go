@@ -16,6 +16,9 @@ func (p *process) mountAdmin(ops *echo.Echo) error {
 	if err != nil || !guard.Enabled() {
 		return err
 	}
+	if err := p.mountConsole(ops, guard); err != nil {
+		return err
+	}
 	api := ops.Group("/api/v1", guard.Protect(nil))
 	api.GET("/overview", func(c echo.Context) error {
 		o, err := p.system.operator.Overview(c.Request().Context(), operator.Window(c.QueryParam("window")))

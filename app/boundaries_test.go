@@ -21,6 +21,7 @@ var policy = []struct{ part, may string }{
 	{"main", `^app$`},
 	{"app", `.*`}, // the composition root sees everything
 	{"app/adminauth", `^internal/(fault|secret)$`},
+	{"app/console", `^(app/(adminauth|operator)|modules/(tenant|enhancement/evidence)|internal/(fault|secret))$`},
 	{"app/demodata", `^$`},
 	{"app/housekeeping", `^(db|db/dbtest|internal/fault)$`},
 	{"app/operator", `^(modules/.*|internal/(fault|secret))$`},
