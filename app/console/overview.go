@@ -87,7 +87,10 @@ func plural(n int, one, many string) string {
 }
 
 func tiles(o operator.Overview) []tile {
-	all := []tile{{Name: "Tickets in the last " + windowNames[o.Window], Figure: count(o.Counts.Received), Text: plural(o.Counts.Pending, "not finished", "not finished")}}
+	all := []tile{{Name: "Tickets in the last " + windowNames[o.Window], Figure: count(o.Counts.Received), Text: "all finished"}}
+	if n := o.Counts.Pending; n > 0 {
+		all[0].Text = count(n) + " not finished"
+	}
 	success := tile{Name: "Success in the last " + windowNames[o.Window], Figure: "–", Text: "no run has finished"}
 	if o.Rates.Success != nil {
 		good := o.Counts.Note + o.Counts.FactsOnly

@@ -108,8 +108,6 @@ func story(d operator.EnhancementDetail) message {
 		if d.ProcessingTimeMs != nil {
 			m.Text = fmt.Sprintf("The note was written on ticket %s, %s after the webhook.", d.TicketID, span(time.Duration(*d.ProcessingTimeMs)*time.Millisecond))
 		}
-	case d.Outcome == "facts_only":
-		m.Tone = "ok"
 	}
 	return m
 }

@@ -40,7 +40,7 @@ func runBadge(status, outcome string, attempts int, waits bool) badge {
 	case status == "failed":
 		return badge{"bad", "failed"}
 	}
-	tones := map[string]string{"note": "ok", "facts_only": "ok"}
+	tones := map[string]string{"note": "ok", "facts_only": "info"}
 	for _, o := range outcomeNames {
 		if o.Value == outcome {
 			return badge{tones[outcome], o.Name}
@@ -49,20 +49,22 @@ func runBadge(status, outcome string, attempts int, waits bool) badge {
 	return badge{"", status}
 }
 
+// runRows names the tenants where names are given; the page of one tenant needs none.
 func runRows(items []operator.Enhancement, names map[string]string) (rows []runRow) {
 	for _, e := range items {
 		row := runRow{
 			Href: runHref(e.TenantID, e.ID), Ticket: "#" + e.TicketID, Subject: e.Subject, At: e.CreatedAt, Took: "–",
 			Badge: runBadge(e.Status, e.Outcome, e.Attempts, e.ErrorMessage != nil), Tenant: names[e.TenantID], TenantHref: tenantHref(e.TenantID),
 		}
-		if row.Tenant == "" {
+		if row.Tenant == "" && names != nil {
 			row.Tenant = e.TenantID
 		}
 		if e.ProcessingTimeMs != nil {
 			row.Took = span(time.Duration(*e.ProcessingTimeMs) * time.Millisecond)
 		}
 		if e.Outcome != "note" && e.Outcome != "recorded" {
-			row.Why = strings.TrimPrefix(e.Explanation.Text, "It failed: ")
+			_, why, found := strings.Cut(e.Explanation.Text, ": ")
+			row.Why = sentence(yesNo(found, why, e.Explanation.Text))
 		}
 		rows = append(rows, row)
 	}
@@ -75,7 +77,7 @@ const minute = "2006-01-02T15:04"
 func (c *Console) runs(ctx echo.Context) error {
 	q := ctx.QueryParams()
 	v := runsView{
-		Ticket: strings.TrimPrefix(strings.TrimSpace(q.Get("ticket")), "#"),
+		Ticket:   strings.TrimPrefix(strings.TrimSpace(q.Get("ticket")), "#"),
 		Statuses: choose(statusNames, q.Get("status")), Outcomes: choose(outcomeNames, q.Get("outcome")),
 	}
 	f := operator.EnhancementFilter{

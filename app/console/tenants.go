@@ -64,7 +64,7 @@ func (c *Console) showTenant(ctx echo.Context, status int, found *tested, keyFau
 	v := tenantView{
 		ID: t.ID, Name: t.Name, Href: tenantHref(t.ID), Edition: editionNames[t.Edition], State: badge{"ok", "enabled"}, Version: t.Version,
 		Tested: found, KeyForm: keyHint(t.Edition), KeyFault: keyFault, Actions: tenantActions(t), Connection: stateBadge(state.State),
-		ConnectionText: state.Reason, ConnectionStep: state.Next, Settings: settings(t), Runs: runRows(page.Items, map[string]string{t.ID: t.Name}),
+		ConnectionText: state.Reason, ConnectionStep: state.Next, Settings: settings(t), Runs: runRows(page.Items, nil),
 		RunsHref: base + "/runs?tenant=" + t.ID, Lately: c.lately(r, state), Knows: c.holdings(r, id), Audit: c.changes(r, id),
 	}
 	if t.DisabledAt != nil {
@@ -163,7 +163,7 @@ func settings(t operator.Tenant) []fact {
 		keep = plural(p.TicketHistoryDays, "day", "days")
 	}
 	return append(facts, fact{"Language of notes", p.NoteLanguage}, fact{"Longest note", strconv.Itoa(p.MaxWords) + " words"}, fact{"Model", or(p.Model, "the operator's")},
-		fact{"Budget", budget}, fact{"Past tickets are kept", keep}, fact{"When it is unclear whether a note was written", yesNo(t.OnAmbiguous == tenant.Verify, "look for it, then write again", "never write again")})
+		fact{"Budget", budget}, fact{"Past tickets are kept", keep}, fact{"If a note may or may not stand", yesNo(t.OnAmbiguous == tenant.Verify, "look for it, then write again", "never write again")})
 }
 
 // actor names who acts, for the audit log.
@@ -257,12 +257,19 @@ func (c *Console) rotate(ctx echo.Context) error {
 	return c.render(ctx, view{page: "secret", title: "New webhook secret", section: "Tenants", body: v})
 }
 
-// thinBody is what ServiceDesk Plus has to send; the worker asks the desk for the rest.
-const thinBody = `{"event": "ticket_created", "ticket_id": "$RequestID"}`
+// thinBody is what ServiceDesk Plus has to send; the worker asks the desk for the rest. How the desk spells the variable is
+// its own affair: its form inserts it.
+const thinBody = `{"event": "ticket_created", "ticket_id": "…"}`
+
+// menus say where a desk has its webhooks.
+var menus = map[string]string{
+	tenant.OnPrem: "Admin › Integrations › Webhooks", tenant.MSPOnPrem: "Admin › Integrations › Webhooks",
+	tenant.Cloud: "Setup › Automation › Custom Actions › Webhook", tenant.MSPCloud: "Setup › Automation › Custom Actions › Webhook",
+}
 
 func newSecretView(s operator.NewSecret, heading string) secretView {
 	return secretView{
 		Name: s.Tenant.Name, Href: tenantHref(s.Tenant.ID), Heading: heading, Secret: s.Secret.Reveal(), Path: s.Tenant.WebhookPath,
-		Payload: thinBody, RunsHref: base + "/runs?tenant=" + s.Tenant.ID,
+		Payload: thinBody, Menu: menus[s.Tenant.Edition], RunsHref: base + "/runs?tenant=" + s.Tenant.ID,
 	}
 }

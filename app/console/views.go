@@ -184,5 +184,6 @@ type secretView struct {
 	Name, Href, Heading          string
 	Tested                       *tested
 	Secret, Grace, Path, Payload string
-	RunsHref                     string
+	// Menu is where the desk has its webhooks; empty for a system that we do not know.
+	Menu, RunsHref string
 }
