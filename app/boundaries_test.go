@@ -20,11 +20,12 @@ import (
 var policy = []struct{ part, may string }{
 	{"main", `^app$`},
 	{"app", `.*`}, // the composition root sees everything
+	{"app/adminapi", `^(app/(adminauth|housekeeping|operator)|modules/tenant|modules/enhancement/evidence|internal/(fault|secret))$`},
 	{"app/adminauth", `^internal/(fault|secret)$`},
-	{"app/console", `^(app/(adminauth|operator)|modules/(tenant|enhancement/evidence)|internal/(fault|secret))$`},
+	{"app/console", `^(app/(adminauth|housekeeping|operator)|modules/(tenant|enhancement/evidence)|internal/(fault|secret))$`},
 	{"app/demodata", `^$`},
 	{"app/housekeeping", `^(db|db/dbtest|internal/fault)$`},
-	{"app/operator", `^(modules/.*|internal/(fault|secret))$`},
+	{"app/operator", `^(app/housekeeping|modules/.*|internal/(fault|secret))$`},
 	{"db", `^(db/.*|internal/(fault|secret))$`},
 	{"internal/crashpoint", `^$`},
 	{"internal/egress", `^internal/(fault|secret)$`},

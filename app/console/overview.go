@@ -10,6 +10,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"aiagents/app/housekeeping"
 	"aiagents/app/operator"
 )
 
@@ -221,27 +222,37 @@ func stormRows(o operator.Overview) (rows []stormRow) {
 	return rows
 }
 
-func choreRows(runs []operator.HousekeepingRun) (rows []choreRow) {
-	for _, r := range runs {
-		row := choreRow{Name: r.Job, At: r.StartedAt, Badge: badge{"ok", "done"}}
-		switch r.Result {
-		case "failed":
-			row.Badge = badge{"bad", "failed"}
-		case "running":
-			row.Badge = badge{"busy", "running"}
+func choreRows(tasks []housekeeping.Status) (rows []choreRow) {
+	for _, t := range tasks {
+		row := choreRow{Name: sentence(t.Does), Badge: choreBadge(t)}
+		if t.LastFinishedAt != nil {
+			row.At = *t.LastFinishedAt
 		}
-		var text []string
-		if r.Rows > 0 {
-			text = append(text, plural(int(r.Rows), "row", "rows"))
+		switch {
+		case t.LastError != "":
+			row.Text = t.LastError
+		case t.LastRows > 0:
+			row.Text = plural(int(t.LastRows), "row", "rows")
 		}
-		if r.DryRun {
-			text = append(text, "dry run")
-		}
-		if r.Error != "" {
-			text = append(text, r.Error)
-		}
-		row.Text = strings.Join(text, ", ")
 		rows = append(rows, row)
 	}
 	return rows
+}
+
+func choreBadge(t housekeeping.Status) badge {
+	switch {
+	case t.EverySeconds == 0:
+		return badge{"", "off"}
+	case t.Running != nil:
+		return badge{"busy", "running"}
+	case t.LastResult == housekeeping.ResultFailed:
+		return badge{"bad", "failed"}
+	case t.Overdue:
+		return badge{"warn", "overdue"}
+	case t.LastResult == "":
+		return badge{"", "not yet"}
+	case t.LastResult == housekeeping.ResultStopped:
+		return badge{"", "stopped"}
+	}
+	return badge{"ok", "done"}
 }
