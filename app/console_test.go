@@ -228,7 +228,7 @@ func TestConsoleNeedsNoJavaScript(t *testing.T) {
 
 	act := func(label string) {
 		b.open(r.base + "/tenants/fresh")
-		b.do(chromedp.Click(`//summary[normalize-space()="`+label+`"]`))
+		b.do(chromedp.Click(`//summary[normalize-space()="` + label + `"]`))
 		b.submit(`details[open] form button`)
 	}
 	act("Pause…")

@@ -83,7 +83,7 @@ func ratesChart(series []interval) chart {
 		most, sum, failed = max(most, h.total()), sum+h.total(), failed+h.Failed
 	}
 	top := roundUp(float64(most))
-	c.Top = fmt.Sprintf("%.0f runs", top)
+	c.Top = plural(int(top), "run", "runs")
 	c.Summary = fmt.Sprintf("Bar chart of %d intervals: %d runs, %d of them failed; at most %d in one interval.", len(series), sum, failed, most)
 	slot := boardWidth / float64(max(len(series), 1))
 	for i, h := range series {

@@ -196,7 +196,6 @@ func (c *Console) render(ctx echo.Context, v view) error {
 	if v.status == 0 {
 		v.status = http.StatusOK
 	}
-	adminauth.Headers(ctx, "")
 	return ctx.HTMLBlob(v.status, out.Bytes())
 }
 
@@ -210,6 +209,7 @@ var flashes = map[string]*message{
 // failures shows errors as pages. It stands before the router's own error handler, which answers in JSON and logs.
 func (c *Console) failures(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(ctx echo.Context) error {
+		adminauth.Headers(ctx, "") // redirects and failures carry them too
 		err := next(ctx)
 		if err == nil || ctx.Response().Committed {
 			return err
@@ -303,7 +303,6 @@ func (c *Console) static(ctx echo.Context) error {
 	if !ok {
 		return fault.New(fault.NotFound, "there is no such file")
 	}
-	adminauth.Headers(ctx, "")
 	if ctx.QueryParam("v") == a.version {
 		ctx.Response().Header().Set("Cache-Control", "public, max-age=31536000, immutable")
 	}
@@ -326,7 +325,6 @@ func (c *Console) login(ctx echo.Context) error {
 	next := ownPath(ctx.FormValue("next"))
 	err := c.deps.Guard.Login(ctx, strings.TrimSpace(ctx.FormValue("token")))
 	if err == nil {
-		adminauth.Headers(ctx, "")
 		return ctx.Redirect(http.StatusSeeOther, next)
 	}
 	f, status := explain(err)

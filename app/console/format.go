@@ -47,7 +47,7 @@ func age(d time.Duration) string {
 	return unit(int(d.Hours()/24), "days")
 }
 
-// span is a measured duration with three digits at most.
+// span is a measured duration, no finer than a person needs.
 func span(d time.Duration) string {
 	switch {
 	case d < time.Millisecond:
@@ -57,7 +57,7 @@ func span(d time.Duration) string {
 	case d < 100*time.Second:
 		return strings.TrimSuffix(fmt.Sprintf("%.1f", d.Seconds()), ".0") + " s"
 	case d < 100*time.Minute:
-		return fmt.Sprintf("%d min", int(d.Minutes()))
+		return strings.TrimSuffix(fmt.Sprintf("%d min %d s", int(d.Minutes()), int(d.Seconds())%60), " 0 s")
 	}
 	return fmt.Sprintf("%d h", int(d.Hours()))
 }

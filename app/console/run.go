@@ -160,6 +160,9 @@ func steps(d operator.EnhancementDetail) []step {
 			}
 		}
 		if b, ok := sourceBadges[evidence.Outcome(s.Outcome)]; ok && s.Depth > 0 && s.Name != "call" {
+			if b.Tone == "ok" && s.Detail != "" {
+				b.Text, row.Text = s.Detail, ""
+			}
 			row.Badge = &b
 			row.Class = map[string]string{"bad": "bad", "warn": "bad", "": "off"}[b.Tone]
 		} else if s.Name == "finished" {
@@ -246,7 +249,7 @@ func evidenceTables(b evidence.Bundle) (tables []evidenceTable) {
 			tables = append(tables, t)
 		}
 	}
-	score := func(s float64) string { return fmt.Sprintf("%.0f %%", s*100) }
+	score := func(s float64) string { return fmt.Sprintf("%.0f\u00a0%%", s*100) }
 	similar := evidenceTable{Name: "Similar solved tickets", Columns: []string{"Id", "Subject", "How it was solved", "Solved", "Same cause"}}
 	for _, s := range b.Similar {
 		similar.Rows = append(similar.Rows, []string{s.ID, s.Subject, excerpt(s.Resolution), s.ResolvedAt.UTC().Format(time.DateOnly), score(s.Score)})

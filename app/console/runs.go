@@ -14,8 +14,11 @@ import (
 
 // outcomeNames say how a run ended.
 var outcomeNames = []option{
-	{Value: "note", Name: "note written"}, {Value: "facts_only", Name: "facts-only note"}, {Value: "skipped", Name: "skipped"},
-	{Value: "recorded", Name: "resolution kept"}, {Value: "failed", Name: "failed"},
+	{Value: "note", Name: "note written"},
+	{Value: "facts_only", Name: "facts-only note"},
+	{Value: "skipped", Name: "skipped"},
+	{Value: "recorded", Name: "resolution kept"},
+	{Value: "failed", Name: "failed"},
 }
 
 var statusNames = []option{{Value: "pending", Name: "not finished"}, {Value: "completed", Name: "finished"}, {Value: "failed", Name: "failed"}}

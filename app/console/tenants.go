@@ -102,8 +102,13 @@ func tenantActions(t operator.Tenant) []ask {
 func (c *Console) lately(ctx context.Context, s operator.TenantStatus) []fact {
 	n := s.Counts
 	facts := []fact{
-		{"Tickets", count(n.Received)}, {"Notes by a model", count(n.Note)}, {"Facts-only notes", count(n.FactsOnly)}, {"Skipped", count(n.Skipped)}, {"Failed", count(n.Failed)},
-		{"Half of the notes within", millis(s.P50Ms)}, {"95 % within", millis(s.P95Ms)},
+		{"Tickets", count(n.Received)},
+		{"Notes by a model", count(n.Note)},
+		{"Facts-only notes", count(n.FactsOnly)},
+		{"Skipped", count(n.Skipped)},
+		{"Failed", count(n.Failed)},
+		{"Half of the notes within", millis(s.P50Ms)},
+		{"95 % within", millis(s.P95Ms)},
 	}
 	costs, err := c.deps.Operator.Costs(ctx, s.ID, time.Time{}, time.Time{})
 	if err != nil {
@@ -176,7 +181,7 @@ func actor(ctx echo.Context) string {
 func (c *Console) tenantAction(ctx echo.Context) error {
 	r, id := ctx.Request().Context(), ctx.Param("tenant")
 	var err error
-	done := ""
+	var done string
 	switch ctx.Param("action") {
 	case "test":
 		found, err := c.test(r, id)
