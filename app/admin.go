@@ -22,8 +22,8 @@ func (p *process) mountAdmin(ops *echo.Echo) error {
 	// By the beginning of the path and not by route, so that an address that does not exist tells a stranger nothing.
 	ops.Use(under(adminapi.Prefix+"/", guard.Protect(nil)))
 	return adminapi.Mount(ops, adminapi.Deps{
-		Service: p.system.operator, Version: version(),
-		Refuse: func(c echo.Context, err error) adminapi.Refusal { return refuse(p.tel.logger, c, err) },
+		Service: p.system.operator,
+		Refuse:  func(c echo.Context, err error) adminapi.Refusal { return refuse(p.tel.logger, c, err) },
 	})
 }
 

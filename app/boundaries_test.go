@@ -30,6 +30,7 @@ var policy = []struct{ part, may string }{
 	{"internal/crashpoint", `^$`},
 	{"internal/egress", `^internal/(fault|secret)$`},
 	{"internal/fault", `^$`},
+	{"internal/harness", `^$`},
 	{"internal/keyring", `^internal/(fault|secret)$`},
 	{"internal/secret", `^$`},
 	{"internal/simulator", `^internal/simulator/.*$`},

@@ -35,6 +35,7 @@ type (
 	purgeArgs     struct{}
 	tidyArgs      struct{}
 	jobsArgs      struct{}
+	embedArgs     struct{}
 )
 
 func (recoverArgs) Kind() string   { return "recover_enhancements" }
@@ -47,6 +48,7 @@ func (expireArgs) Kind() string    { return "expire_tickets" }
 func (purgeArgs) Kind() string     { return "purge_inventory" }
 func (tidyArgs) Kind() string      { return "tidy_tenants" }
 func (jobsArgs) Kind() string      { return "check_finished_jobs" }
+func (embedArgs) Kind() string     { return "embed_tickets" }
 
 // newHousekeeping is every periodic task of the program, on one screen.
 func (s *system) newHousekeeping(cfg Config, logger *slog.Logger) {
@@ -96,6 +98,11 @@ func (s *system) newHousekeeping(cfg Config, logger *slog.Logger) {
 			return s.checkFinishedJobs(ctx, cfg.Housekeeping)
 		}),
 	})
+	if cfg.Retrieval.Embeddings.Enabled {
+		housekeeping.Add[embedArgs](m, w, housekeeping.Task{
+			Does: "embed past tickets for the search by meaning", Every: embedEvery, Limit: 10 * embedEvery, Run: wet(s.embedTickets),
+		})
+	}
 }
 
 // wet adapts a task that has no dry run.

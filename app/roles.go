@@ -93,7 +93,7 @@ func (p *process) openQueue(ctx context.Context) (err error) {
 		p.system.queue.client = p.client
 		return err
 	}
-	p.client, err = newWorkerClient(p.db.Pool(), p.system.workers, p.system.housekeeping.PeriodicJobs(), p.cfg, p.tel)
+	p.client, err = newWorkerClient(p.db.DB, p.system.workers, p.system.housekeeping.PeriodicJobs(), p.cfg, p.tel)
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/golang-migrate/migrate/v4"
 	"github.com/golang-migrate/migrate/v4/database"
@@ -52,7 +53,10 @@ func MigrateUp(ctx context.Context, ownerURL, appURL string, log *slog.Logger) (
 			return err
 		}
 		defer closeMigrate(m, log)
-		if err := up(m, log); err != nil {
+		if err := up(ctx, m, pool, log); err != nil {
+			return err
+		}
+		if err := addEmbeddings(ctx, pool); err != nil {
 			return err
 		}
 		river, err := rivermigrate.New(riverpgxv5.New(pool), &rivermigrate.Config{Logger: log})
@@ -61,6 +65,9 @@ func MigrateUp(ctx context.Context, ownerURL, appURL string, log *slog.Logger) (
 		}
 		if _, err := river.Migrate(ctx, rivermigrate.DirectionUp, nil); err != nil {
 			return fmt.Errorf("migrate river up: %w", err)
+		}
+		if err := tuneQueue(ctx, pool); err != nil {
+			return err
 		}
 		if err := grant(ctx, pool, appURL); err != nil {
 			return err
@@ -74,16 +81,30 @@ func MigrateUp(ctx context.Context, ownerURL, appURL string, log *slog.Logger) (
 	return status, err
 }
 
+// tuneQueue drops two indexes that River makes for searches in the arguments and metadata of jobs. Nothing of ours or of River's
+// own searches there, and each of a job's three versions (queued, running, completed) would be written into both.
+func tuneQueue(ctx context.Context, pool *pgxpool.Pool) error {
+	for _, index := range []string{"river_job_args_index", "river_job_metadata_index"} {
+		if _, err := pool.Exec(ctx, `DROP INDEX IF EXISTS `+index); err != nil {
+			return fmt.Errorf("drop index %s: %w", index, err)
+		}
+	}
+	return nil
+}
+
 // up runs what is missing. A migration that failed can simply be tried again: its file is one implicit transaction, so it left
-// nothing behind but the mark that golang-migrate had set. A schema that is newer than this binary stays as it is: a
+// nothing behind but the mark that golang-migrate had set, and an unfinished index where it made one concurrently. A schema that is newer than this binary stays as it is: a
 // deployment that goes back to an older release runs its `migrate up` too.
-func up(m *migrate.Migrate, log *slog.Logger) error {
+func up(ctx context.Context, m *migrate.Migrate, pool *pgxpool.Pool, log *slog.Logger) error {
 	version, dirty, err := m.Version()
 	if errors.Is(err, migrate.ErrNilVersion) {
 		version, err = 0, nil
 	}
 	if err == nil && dirty {
 		log.Warn("the last migration had failed and is tried again", "version", version)
+		if err := dropUnfinishedIndexes(ctx, pool); err != nil {
+			return err
+		}
 		version--
 		before := int(version)
 		if before == 0 {
@@ -96,6 +117,40 @@ func up(m *migrate.Migrate, log *slog.Logger) error {
 	}
 	if err != nil && !errors.Is(err, migrate.ErrNoChange) {
 		return fmt.Errorf("migrate up: %w", err)
+	}
+	return nil
+}
+
+// dropUnfinishedIndexes removes what CREATE INDEX CONCURRENTLY leaves behind when it fails. Nobody else makes indexes here while
+// the migration lock is held.
+func dropUnfinishedIndexes(ctx context.Context, pool *pgxpool.Pool) error {
+	rows, err := pool.Query(ctx, `
+		SELECT c.oid::regclass::text FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+		WHERE NOT i.indisvalid AND c.relkind = 'i' AND c.relnamespace = 'public'::regnamespace`)
+	if err != nil {
+		return fmt.Errorf("list unfinished indexes: %w", err)
+	}
+	names, err := pgxv5.CollectRows(rows, pgxv5.RowTo[string])
+	if err != nil {
+		return fmt.Errorf("list unfinished indexes: %w", err)
+	}
+	for _, name := range names {
+		// regclass has quoted the name where it must be.
+		if _, err := pool.Exec(ctx, "DROP INDEX "+name); err != nil {
+			return fmt.Errorf("drop unfinished index %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// addEmbeddings makes the table of embeddings where pgvector has come since the migration ran.
+func addEmbeddings(ctx context.Context, pool *pgxpool.Pool) error {
+	sql, err := migrations.FS.ReadFile("0015_embeddings.up.sql")
+	if err != nil {
+		return fmt.Errorf("read the embeddings' migration: %w", err)
+	}
+	if _, err := pool.Exec(ctx, string(sql)); err != nil {
+		return fmt.Errorf("add the table of embeddings: %w", err)
 	}
 	return nil
 }
@@ -156,14 +211,36 @@ func withMigrationLock(ctx context.Context, url string, fn func(*pgxpool.Pool) e
 		return fmt.Errorf("acquire connection for the migration lock: %w", err)
 	}
 	defer conn.Release()
-	if _, err := conn.Exec(ctx, `SELECT pg_advisory_lock($1)`, int64(migrationLock)); err != nil {
-		return fmt.Errorf("take the migration lock: %w", err)
+	if err := takeMigrationLock(ctx, conn); err != nil {
+		return err
 	}
 	defer func() {
 		// Closing the connection frees the lock as well; this only makes it prompt.
 		_, _ = conn.Exec(context.WithoutCancel(ctx), `SELECT pg_advisory_unlock($1)`, int64(migrationLock))
 	}()
 	return fn(pool)
+}
+
+// lockPause is how often a waiting migration asks for the lock.
+const lockPause = 250 * time.Millisecond
+
+// takeMigrationLock asks again and again rather than waiting in the server: a statement that waits holds a snapshot, and an index
+// that is made concurrently waits for every snapshot, so the two would wait for each other.
+func takeMigrationLock(ctx context.Context, conn *pgxpool.Conn) error {
+	for {
+		var taken bool
+		if err := conn.QueryRow(ctx, `SELECT pg_try_advisory_lock($1)`, int64(migrationLock)).Scan(&taken); err != nil {
+			return fmt.Errorf("take the migration lock: %w", err)
+		}
+		if taken {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("wait for another migration to end: %w", ctx.Err())
+		case <-time.After(lockPause):
+		}
+	}
 }
 
 // openPlain opens a small pool without our limits on statements: a migration may take longer than a query may.

@@ -20,7 +20,7 @@ func TestAFailedMigrationCanBeRepeated(t *testing.T) {
 	run(t, d.AdminURL, `
 		CREATE FUNCTION refuse() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'it already exists'; END $$;
 		CREATE EVENT TRIGGER refuse_schema ON ddl_command_start
-			WHEN TAG IN ('CREATE TABLE', 'ALTER TABLE', 'CREATE INDEX', 'CREATE FUNCTION') EXECUTE FUNCTION refuse()`)
+			WHEN TAG IN ('CREATE TABLE', 'ALTER TABLE', 'CREATE INDEX', 'DROP INDEX', 'CREATE FUNCTION') EXECUTE FUNCTION refuse()`)
 	for range 2 {
 		_, err := db.MigrateUp(t.Context(), d.OwnerURL, d.AppURL, quiet)
 		require.ErrorContains(t, err, "already exists")
@@ -38,6 +38,24 @@ func TestAFailedMigrationCanBeRepeated(t *testing.T) {
 	after, err = db.MigrateUp(t.Context(), d.OwnerURL, d.AppURL, quiet)
 	require.NoError(t, err)
 	require.False(t, after.Behind())
+}
+
+// An index that is made concurrently is outside of any transaction, so a failure leaves half of it.
+func TestAnIndexThatWasNotFinishedIsMadeAgain(t *testing.T) {
+	t.Parallel()
+	d := dbtest.NewUnopened(t)
+	const index = `SELECT count(*)::int FROM pg_index WHERE indexrelid = 'enhancement_history_failed'::regclass AND indisvalid`
+	down := status(t, d).Latest - 12
+	_, err := db.MigrateDown(t.Context(), d.OwnerURL, down, quiet)
+	require.NoError(t, err)
+	// What a build that was cut off leaves: the mark of golang-migrate and an index that is not valid.
+	run(t, d.OwnerURL, `CREATE INDEX enhancement_history_failed ON enhancement_history (tenant_id)`)
+	run(t, d.AdminURL, `UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'enhancement_history_failed'::regclass`)
+	run(t, d.OwnerURL, `UPDATE schema_migrations SET version = 13, dirty = true`)
+	after, err := db.MigrateUp(t.Context(), d.OwnerURL, d.AppURL, quiet)
+	require.NoError(t, err)
+	require.False(t, after.Behind())
+	require.Equal(t, []int{1}, query[int](t, d.AdminURL, index))
 }
 
 // Going back to an older release runs its `migrate up` on a schema that is newer than it knows.

@@ -16,6 +16,9 @@ import (
 	"aiagents/app/operator"
 )
 
+// apiVersion grows with what the API can do; the first part is that of Prefix.
+const apiVersion = "1.0.0"
+
 // Prefix is where the API begins.
 const Prefix = "/api/v1"
 
@@ -27,8 +30,6 @@ type Deps struct {
 	Service *operator.Service
 	// Refuse classifies an error and logs it once; the API only writes what it says.
 	Refuse func(c echo.Context, err error) Refusal
-	// Version is that of the program.
-	Version string
 }
 
 // api is the API under construction.
@@ -43,7 +44,7 @@ func Mount(e *echo.Echo, deps Deps) error {
 	// Not on the group: a group with middleware answers 404 where 405 is true.
 	e.Use(a.carry)
 	group := e.Group(Prefix)
-	a.huma = humaecho.NewWithGroup(e, group, configuration(deps.Version))
+	a.huma = humaecho.NewWithGroup(e, group, configuration())
 	a.tenants()
 	a.tenantActs()
 	a.tenantSecrets()
@@ -53,12 +54,12 @@ func Mount(e *echo.Echo, deps Deps) error {
 	return a.document(group)
 }
 
-func configuration(version string) huma.Config {
+func configuration() huma.Config {
 	return huma.Config{
 		OpenAPI: &huma.OpenAPI{
 			OpenAPI: "3.1.0",
 			Info: &huma.Info{
-				Title: "aiagents admin API", Version: version, Description: description,
+				Title: "aiagents admin API", Version: apiVersion, Description: description,
 				License: &huma.License{Name: "MIT", Identifier: "MIT"},
 			},
 			Servers:  []*huma.Server{{URL: Prefix, Description: "The operations port of any role (AI_AGENTS_OPS_ADDR)"}},
@@ -240,10 +241,14 @@ var refusalTexts = map[int]string{
 // refine corrects what the types cannot say: parts of a run that are null until it has got that far.
 func refine(doc *huma.OpenAPI) {
 	schemas := doc.Components.Schemas.Map()
+	// huma notes down its own form of an error, which is never answered.
+	delete(schemas, "Refusal")
 	for _, name := range []string{"context", "answer", "findings"} {
 		p := schemas["EnhancementDetail"].Properties
 		p[name] = &huma.Schema{AnyOf: []*huma.Schema{{Ref: p[name].Ref}, {Type: "null"}}, Description: "Null until the run has got that far"}
 	}
+	schemas["SourceReport"].Properties["duration"].Description = "In nanoseconds"
+	schemas["EvidenceStorm"].Properties["window"].Description = "In nanoseconds"
 }
 
 // document serves the OpenAPI document and the page made of it.

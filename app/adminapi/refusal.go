@@ -60,6 +60,7 @@ func (r Refusal) MarshalJSON() ([]byte, error) {
 // huma makes its own refusals through these variables; nothing else in the program uses it.
 func init() {
 	huma.ValidateStrictCasing = true
+	huma.DefaultArrayNullable = false
 	huma.NewError = func(status int, message string, _ ...error) huma.StatusError {
 		return Refusal{Status: status, Message: message}
 	}

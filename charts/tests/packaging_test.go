@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	composeloader "github.com/compose-spec/compose-go/v2/loader"
+	composetypes "github.com/compose-spec/compose-go/v2/types"
 	"github.com/stretchr/testify/require"
 	"sigs.k8s.io/yaml"
 )
@@ -47,6 +49,40 @@ func TestComposeSetsVariablesThatTheProgramKnows(t *testing.T) {
 		}
 		out, err := check.CombinedOutput()
 		require.NoError(t, err, "%s: %s", name, out)
+	}
+}
+
+// The library is the one behind `docker compose config`, which cannot be asked without its plugin.
+func loadCompose(t *testing.T, text, profile string) (*composetypes.Project, error) {
+	t.Helper()
+	return composeloader.LoadWithContext(t.Context(), composetypes.ConfigDetails{
+		WorkingDir:  "../..",
+		ConfigFiles: []composetypes.ConfigFile{{Filename: "compose.yaml", Content: []byte(text)}},
+	}, composeloader.WithProfiles([]string{profile}))
+}
+
+func TestComposeAcceptsTheLocalStack(t *testing.T) {
+	t.Parallel()
+	text := readFile(t, "compose.yaml")
+	project, err := loadCompose(t, text, "")
+	require.NoError(t, err)
+	require.Equal(t, []string{"api", "migrate", "postgres", "worker"}, project.ServiceNames())
+	monitored, err := loadCompose(t, text, "monitoring")
+	require.NoError(t, err)
+	require.Contains(t, monitored.ServiceNames(), "prometheus")
+	for _, service := range project.Services {
+		for _, port := range service.Ports {
+			require.Equal(t, "127.0.0.1", port.HostIP, "%s: a local stack is for this machine", service.Name)
+		}
+	}
+
+	for was, is := range map[string]string{
+		"read_only: true":                        "read_onyl: true",
+		"stop_grace_period: 60s":                 "stop_grace_period: soon",
+		"postgres: {condition: service_healthy}": "postgers: {condition: service_healthy}",
+	} {
+		_, err := loadCompose(t, strings.Replace(text, was, is, 1), "")
+		require.Error(t, err, is)
 	}
 }
 
@@ -119,4 +155,23 @@ func TestTheReadmesExamplesRender(t *testing.T) {
 		require.NoError(t, err, block[1])
 	}
 	require.Empty(t, dangling(render(t, parse(t, blocks[0][1]))), "the least is enough by itself")
+}
+
+func TestTheReadmesTestsExist(t *testing.T) {
+	t.Parallel()
+	sources := ""
+	for _, pattern := range []string{"*_test.go", "../apiserver/*_test.go"} {
+		files, err := filepath.Glob(pattern)
+		require.NoError(t, err)
+		for _, file := range files {
+			content, err := os.ReadFile(file)
+			require.NoError(t, err)
+			sources += string(content)
+		}
+	}
+	names := regexp.MustCompile("`(Test\\w+)`").FindAllStringSubmatch(readFile(t, "charts/aiagents/README.md"), -1)
+	require.Greater(t, len(names), 15)
+	for _, name := range names {
+		require.Contains(t, sources, "func "+name[1]+"(t *testing.T)")
+	}
 }

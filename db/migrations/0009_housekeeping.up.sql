@@ -15,4 +15,5 @@ COMMENT ON TABLE housekeeping_runs IS 'owner: app/housekeeping. Runs of periodic
 CREATE INDEX housekeeping_runs_by_task ON housekeeping_runs (task, started_at DESC);
 
 -- Removing what was retired long ago must not read a whole inventory.
+-- reviewed: index system_inventory.system_inventory_retired: an inventory has thousands of rows, and only imports write to it
 CREATE INDEX system_inventory_retired ON system_inventory (tenant_id, deleted_at) WHERE deleted_at IS NOT NULL;

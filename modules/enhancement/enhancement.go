@@ -42,6 +42,7 @@ type Module struct {
 	deps    Deps
 	cfg     Config
 	metrics *metrics
+	gate    *gate
 }
 
 // New builds the module and names every missing dependency at once.
@@ -63,7 +64,7 @@ func New(deps Deps, cfg Config) (*Module, error) {
 		slices.Sort(missing)
 		return nil, fmt.Errorf("enhancement: missing %s", strings.Join(missing, ", "))
 	}
-	return &Module{deps: deps, cfg: cfg, metrics: newMetrics()}, nil
+	return &Module{deps: deps, cfg: cfg, metrics: newMetrics(), gate: newGate(deps.Clock)}, nil
 }
 
 // Collectors are the module's metrics.

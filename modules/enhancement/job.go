@@ -70,6 +70,9 @@ func (w *enhanceWorker) Work(ctx context.Context, job *river.Job[EnhanceArgs]) e
 	if r == nil {
 		return nil
 	}
+	if r.flood = job.Priority >= priorityFloodUrgent; !r.flood {
+		defer w.module.gate.attend()()
+	}
 	err = w.module.run(ctx, r, completer[EnhanceArgs]{job})
 	return w.module.settle(ctx, r, err)
 }

@@ -1,0 +1,1 @@
+ALTER TABLE enhancement_history DROP COLUMN error_code;

@@ -1,0 +1,1 @@
+DROP INDEX enhancement_history_failed;

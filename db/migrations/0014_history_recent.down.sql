@@ -1,0 +1,1 @@
+CREATE INDEX enhancement_history_recent ON enhancement_history (tenant_id, created_at DESC, id);
