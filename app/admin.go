@@ -16,6 +16,9 @@ func (p *process) mountAdmin(ops *echo.Echo) error {
 	if err != nil || !guard.Enabled() {
 		return err
 	}
+	if err := p.mountConsole(ops, guard); err != nil {
+		return err
+	}
 	// By the beginning of the path and not by route, so that an address that does not exist tells a stranger nothing.
 	ops.Use(under(adminapi.Prefix+"/", guard.Protect(nil)))
 	return adminapi.Mount(ops, adminapi.Deps{

@@ -22,6 +22,7 @@ var policy = []struct{ part, may string }{
 	{"app", `.*`}, // the composition root sees everything
 	{"app/adminapi", `^(app/(adminauth|housekeeping|operator)|modules/tenant|modules/enhancement/evidence|internal/(fault|secret))$`},
 	{"app/adminauth", `^internal/(fault|secret)$`},
+	{"app/console", `^(app/(adminauth|housekeeping|operator)|modules/(tenant|enhancement/evidence)|internal/(fault|secret))$`},
 	{"app/demodata", `^$`},
 	{"app/housekeeping", `^(db|db/dbtest|internal/fault)$`},
 	{"app/operator", `^(app/housekeeping|modules/.*|internal/(fault|secret))$`},

@@ -233,6 +233,7 @@ func (d *demo) epilogue(keep, model bool) {
 		for _, id := range sortedKeys(d.desks) {
 			p("  service desk of %-20s %s", id, d.desks[id].srv.URL)
 		}
+		p("  console: runs, tenants, the queue%8s %s", "", d.p.consoleURL())
 		p("  metrics %-33s http://%s/metrics", "", d.p.ops.addr())
 	} else {
 		p("\nTo look at the tickets and notes in a browser: run it with --keep.")

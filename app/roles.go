@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"golang.org/x/sync/errgroup"
 
+	"aiagents/app/console"
 	"aiagents/internal/fault"
 )
 
@@ -44,6 +45,8 @@ type process struct {
 	ops    *server
 	client *queueClient
 	beats  *heartbeats
+	// console is nil where nobody could be let in.
+	console *console.Console
 }
 
 // start builds a role and begins to listen and work. What fails here fails the start, with nothing left running.
@@ -80,7 +83,7 @@ func start(ctx context.Context, r role, cfg Config, logs, progress io.Writer) (p
 	if err := p.listen(ctx); err != nil {
 		return nil, err
 	}
-	logger.InfoContext(ctx, "started", "http_addr", p.publicAddr(), "ops_addr", p.ops.addr(), "version", version())
+	logger.InfoContext(ctx, "started", "http_addr", p.publicAddr(), "ops_addr", p.ops.addr(), "console", p.consoleURL(), "version", version())
 	return p, nil
 }
 
@@ -207,6 +210,9 @@ func (p *process) close(ctx context.Context) {
 	defer cancel()
 	if err := p.tel.shutdown(flushing); err != nil {
 		p.tel.logger.WarnContext(ctx, "traces could not be flushed", "error", err)
+	}
+	if p.console != nil {
+		p.console.Close()
 	}
 	p.system.close(ctx)
 	p.db.close(ctx)

@@ -23,6 +23,7 @@ type Summary struct {
 	ID               uuid.UUID  `json:"id"`
 	TenantID         string     `json:"tenant_id"`
 	TicketID         string     `json:"ticket_id"`
+	Subject          string     `json:"subject"`
 	Event            string     `json:"event"`
 	Status           string     `json:"status"`
 	Stage            string     `json:"stage"`
@@ -39,13 +40,12 @@ type Summary struct {
 	CompletedAt      *time.Time `json:"completed_at"`
 }
 
-const summaryColumns = `id, tenant_id, ticket_id, event, status, stage, outcome, reason, reference, note_id, correlation_id,
+const summaryColumns = `id, tenant_id, ticket_id, subject, event, status, stage, outcome, reason, reference, note_id, correlation_id,
 	attempts, error_message, error_code, processing_time_ms, created_at, completed_at`
 
 // Detail is one run with everything that is known about it.
 type Detail struct {
 	Summary
-	Subject     string           `json:"subject"`
 	Description string           `json:"description"`
 	Priority    string           `json:"priority"`
 	StartedAt   *time.Time       `json:"started_at"`
@@ -194,7 +194,6 @@ func (m *Module) Show(ctx context.Context, tenantID string, id uuid.UUID) (Detai
 func detailTx(ctx context.Context, tx pgx.Tx, tenantID string, id uuid.UUID) (Detail, error) {
 	type row struct {
 		Summary
-		Subject         string
 		Description     string
 		Priority        string
 		StartedAt       *time.Time
@@ -205,7 +204,7 @@ func detailTx(ctx context.Context, tx pgx.Tx, tenantID string, id uuid.UUID) (De
 		Findings        []byte
 	}
 	rows, err := tx.Query(ctx, `
-		SELECT `+summaryColumns+`, subject, description, priority, started_at, timings, context_gathered, llm_output, note_html, findings
+		SELECT `+summaryColumns+`, description, priority, started_at, timings, context_gathered, llm_output, note_html, findings
 		FROM enhancement_history WHERE tenant_id = $1 AND id = $2`, tenantID, id)
 	if err != nil {
 		return Detail{}, fmt.Errorf("read enhancement: %w", err)
@@ -218,7 +217,7 @@ func detailTx(ctx context.Context, tx pgx.Tx, tenantID string, id uuid.UUID) (De
 		return Detail{}, fmt.Errorf("read enhancement: %w", err)
 	}
 	d := Detail{
-		Summary: r.Summary, Subject: r.Subject, Description: r.Description, Priority: r.Priority, StartedAt: r.StartedAt,
+		Summary: r.Summary, Description: r.Description, Priority: r.Priority, StartedAt: r.StartedAt,
 		Timings: decodeTimings(r.Timings), NoteHTML: r.NoteHTML,
 	}
 	if r.ContextGathered != nil {

@@ -155,3 +155,16 @@ func lastAddress(p netip.Prefix) netip.Addr {
 	last, _ := netip.AddrFromSlice(raw)
 	return last
 }
+
+// Size counts a tenant's hosts and networks, without those that were retired, up to a bound that keeps it cheap.
+func (v *Inventory) Size(ctx context.Context, tenantID string, bound int64) (n int64, err error) {
+	err = v.db.InTenantTx(ctx, tenantID, func(ctx context.Context, tx pgx.Tx) error {
+		err := tx.QueryRow(ctx, `SELECT count(*) FROM (
+			SELECT 1 FROM system_inventory WHERE tenant_id = $1 AND deleted_at IS NULL LIMIT $2) h`, tenantID, bound).Scan(&n)
+		if err != nil {
+			return fmt.Errorf("count hosts: %w", err)
+		}
+		return nil
+	})
+	return n, err
+}
