@@ -63,15 +63,16 @@ func (w *enhanceWorker) NextRetry(job *river.Job[EnhanceArgs]) time.Time {
 // Work runs one attempt and decides what becomes of the job.
 func (w *enhanceWorker) Work(ctx context.Context, job *river.Job[EnhanceArgs]) error {
 	id := runID{tenant: job.Args.TenantID, id: job.Args.EnhancementID}
-	r, err := w.module.claim(ctx, id)
+	m := w.module.of(id.tenant)
+	r, err := m.claim(ctx, id)
 	if err != nil {
-		return w.module.unclaimed(err)
+		return m.unclaimed(err)
 	}
 	if r == nil {
 		return nil
 	}
-	err = w.module.run(ctx, r, completer[EnhanceArgs]{job})
-	return w.module.settle(ctx, r, err)
+	err = m.run(ctx, r, completer[EnhanceArgs]{job})
+	return m.settle(ctx, r, err)
 }
 
 type learnWorker struct {

@@ -155,7 +155,7 @@ func (m *Module) IDs(ctx context.Context) ([]string, error) {
 	return ids, nil
 }
 
-// List lists all tenants by id.
+// List lists all tenants by id, without the synthetic one.
 func (m *Module) List(ctx context.Context) ([]Listing, error) {
 	ids, err := m.IDs(ctx)
 	if err != nil {
@@ -163,6 +163,9 @@ func (m *Module) List(ctx context.Context) ([]Listing, error) {
 	}
 	listings := make([]Listing, 0, len(ids))
 	for _, id := range ids {
+		if id == Canary {
+			continue
+		}
 		var r record
 		var found bool
 		err := m.db.InTenantTx(ctx, id, func(ctx context.Context, tx pgx.Tx) (err error) {
