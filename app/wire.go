@@ -18,6 +18,7 @@ import (
 	"aiagents/modules/enhancement"
 	"aiagents/modules/enhancement/docsearch"
 	"aiagents/modules/enhancement/feed"
+	"aiagents/modules/enhancement/note"
 	"aiagents/modules/enhancement/retrieval"
 	"aiagents/modules/enhancement/synthesis"
 	"aiagents/modules/enhancement/systems"
@@ -65,6 +66,7 @@ func wire(d *db.DB, keys *keyring.Keyring, cfg Config, tel *telemetry) (*system,
 	}
 	s.notes, err = notifier.New(notifier.Deps{
 		DB: d, Connections: connections{s.tenants}, Sealer: s.tenants, Egress: s.guard, Logger: named("notifier"), Clock: time.Now,
+		ReferenceOf: note.ReferenceOf,
 	}, cfg.Notifier)
 	if err != nil {
 		return nil, err

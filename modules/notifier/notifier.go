@@ -29,6 +29,8 @@ type Module struct {
 
 	mu    sync.Mutex
 	links map[string]*link // by tenant
+
+	lineage lineage
 }
 
 // hooks let tests stop the posting protocol at its crash points.
