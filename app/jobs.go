@@ -44,7 +44,7 @@ func newInserter(pool *pgxpool.Pool, workers *river.Workers, logger *slog.Logger
 }
 
 // newWorkerClient is the client of the work and all roles.
-func newWorkerClient(pool *pgxpool.Pool, workers *river.Workers, periodic []*river.PeriodicJob, cfg Config, tel *telemetry) (*queueClient, error) {
+func newWorkerClient(pool *pgxpool.Pool, workers *river.Workers, periodic []*river.PeriodicJob, running *runningJobs, cfg Config, tel *telemetry) (*queueClient, error) {
 	client, err := river.NewClient(riverpgxv5.New(pool), &river.Config{
 		ID:      newClientID(),
 		Workers: workers,
@@ -63,7 +63,7 @@ func newWorkerClient(pool *pgxpool.Pool, workers *river.Workers, periodic []*riv
 		SoftStopTimeout:      cfg.Worker.SoftStop,
 		Logger:               quiet(tel.logger),
 		ErrorHandler:         jobErrors{tel.logger},
-		Middleware:           []rivertype.Middleware{jobContext(tel.tracer)},
+		Middleware:           []rivertype.Middleware{jobContext(tel.tracer), running.middleware()},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open job queue: %w", err)
