@@ -31,6 +31,7 @@ type (
 	reconcileArgs struct{}
 	ticketsArgs   struct{}
 	solutionsArgs struct{}
+	assetsArgs    struct{}
 	retainArgs    struct{}
 	expireArgs    struct{}
 	purgeArgs     struct{}
@@ -44,6 +45,7 @@ func (sweepArgs) Kind() string     { return "sweep_notes" }
 func (reconcileArgs) Kind() string { return "reconcile_tickets" }
 func (ticketsArgs) Kind() string   { return "sync_tickets" }
 func (solutionsArgs) Kind() string { return "sync_solutions" }
+func (assetsArgs) Kind() string    { return "sync_assets" }
 func (retainArgs) Kind() string    { return "retain_history" }
 func (expireArgs) Kind() string    { return "expire_tickets" }
 func (purgeArgs) Kind() string     { return "purge_inventory" }
@@ -74,6 +76,10 @@ func (s *system) newHousekeeping(cfg Config, logger *slog.Logger) {
 	housekeeping.Add[solutionsArgs](m, w, housekeeping.Task{
 		Does: "mirror the desks' approved solutions", Every: feed.Tick(cfg.Feed.SolutionsInterval), Limit: walkTime,
 		Run: wet(s.feed.SyncAllSolutions),
+	})
+	housekeeping.Add[assetsArgs](m, w, housekeeping.Task{
+		Does: "mirror the desks' assets into inventories, for tenants that want it", Every: feed.Tick(cfg.Feed.AssetsInterval),
+		Limit: walkTime, Run: wet(s.feed.SyncAllAssets),
 	})
 	housekeeping.Add[retainArgs](m, w, housekeeping.Task{
 		Does: "delete enhancements past enhancement.history_retention", Every: hourly, Limit: hourly, DryRun: true,

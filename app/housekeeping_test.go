@@ -21,7 +21,7 @@ func TestTheKindsOfPeriodicJobsAreGolden(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, withRole("serve"))
 	require.Equal(t, []string{
-		"recover_enhancements", "reconcile_tickets", "sweep_notes", "sync_tickets", "sync_solutions", "retain_history", "expire_tickets",
+		"recover_enhancements", "reconcile_tickets", "sweep_notes", "sync_tickets", "sync_solutions", "sync_assets", "retain_history", "expire_tickets",
 		"purge_inventory", "tidy_tenants", "check_finished_jobs", "canary",
 	}, h.p.system.housekeeping.Names())
 }
@@ -70,7 +70,7 @@ func TestEveryTaskRunsByItselfAndIsVisible(t *testing.T) {
 	require.Contains(t, metrics, `aiagents_housekeeping_last_run_failed{task="retain_history"} 0`)
 	require.Contains(t, metrics, `aiagents_housekeeping_last_success_timestamp_seconds{task="retain_history"} `)
 	require.Contains(t, metrics, `aiagents_housekeeping_interval_seconds{task="retain_history"} 3600`)
-	h.doctor(t).require(t, findingOK, "housekeeping", "", "10 tasks run as they should; switched off: canary")
+	h.doctor(t).require(t, findingOK, "housekeeping", "", "11 tasks run as they should; switched off: canary")
 }
 
 // What is past its retention goes, of each tenant by its own rule; the dry run says the same and changes nothing.

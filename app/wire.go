@@ -102,7 +102,7 @@ func wire(d *db.DB, keys *keyring.Keyring, cfg Config, tel *telemetry) (*system,
 		return nil, err
 	}
 	s.feed, err = feed.New(feed.Deps{
-		DB: d, Desk: lister{s.notes}, Tickets: copies{s.tickets}, Articles: copies{s.tickets}, Receiver: missed{s.enhancements},
+		DB: d, Desk: lister{s.notes}, Tickets: copies{s.tickets}, Articles: copies{s.tickets}, Hosts: machines{s.inventory, s.tenants}, Receiver: missed{s.enhancements},
 		Tenants: fed{s.tenants}, Clock: time.Now,
 	}, cfg.Feed)
 	if err != nil {

@@ -9,6 +9,7 @@ CREATE TABLE database_lineage (
 COMMENT ON TABLE database_lineage IS 'owner: modules/notifier. By which a restored database knows itself.';
 
 -- Where a host of the inventory comes from. The desk's assets fill what an import leaves open and never overwrite it.
+-- reviewed: constraint system_inventory.system_inventory_source_check: older programs do not name the column and get its default
 ALTER TABLE system_inventory ADD COLUMN source text NOT NULL DEFAULT 'import' CHECK (source IN ('import', 'servicedesk'));
 -- reviewed: constraint feed_state.feed_state_kind_check: it allows one kind more, which older programs neither write nor ask for
 ALTER TABLE feed_state DROP CONSTRAINT feed_state_kind_check;

@@ -103,6 +103,14 @@ func (m *Module) ListSolutions(ctx context.Context, tenantID string, start int) 
 	})
 }
 
+// ListAssets reads one page of up to 100 assets; start is 1 for the first page. On the MSP editions those of other accounts are
+// left out. Edition generic has no such call and gives an Invalid fault with code DESK_UNSUPPORTED.
+func (m *Module) ListAssets(ctx context.Context, tenantID string, start int) (AssetPage, error) {
+	return with(ctx, m, tenantID, func(l *link) (AssetPage, error) {
+		return l.desk.assets(ctx, start)
+	})
+}
+
 // GetResolution reads how a ticket was solved, as text; it is empty while the ticket has no resolution.
 func (m *Module) GetResolution(ctx context.Context, tenantID, ticketID string) (string, error) {
 	return with(ctx, m, tenantID, func(l *link) (string, error) {
