@@ -24,9 +24,13 @@ import (
 	"aiagents/internal/fault"
 )
 
-// rescueAfter is River's own second net for jobs of dead workers; the first is reclaim.go. It must exceed every job's
-// timeout.
+// rescueMargin is how much longer than its time limit a job may run before it counts as stuck, which reclaim.go decides by the
+// database's clock.
 const rescueMargin = 35 * time.Second
+
+// riverRescue keeps River's own rescuer out of that: it goes by the clock of the leader's machine, and one that is a few minutes
+// ahead would hand on every running job, and have its model asked twice.
+const riverRescue = 24 * time.Hour
 
 // housekeepers is how many periodic tasks run at once in a process: all of them, since most wait for a desk or for rows.
 const housekeepers = 12
@@ -59,7 +63,7 @@ func newWorkerClient(pool *pgxpool.Pool, workers *river.Workers, periodic []*riv
 		DiscardedJobRetentionPeriod: cfg.Housekeeping.DiscardedJobs,
 
 		JobTimeout:           cfg.Enhancement.JobTimeout,
-		RescueStuckJobsAfter: cfg.Enhancement.JobTimeout + rescueMargin,
+		RescueStuckJobsAfter: riverRescue,
 		SoftStopTimeout:      cfg.Worker.SoftStop,
 		Logger:               quiet(tel.logger),
 		ErrorHandler:         jobErrors{tel.logger},

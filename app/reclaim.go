@@ -24,14 +24,16 @@ const reclaimLock = 0x61695265636c616d
 //
 // It is safe to be wrong about a silent worker: the row of an enhancement fences whoever comes back.
 type heartbeats struct {
-	db        *db.DB
-	clientID  string
-	interval  time.Duration
-	logger    *slog.Logger
-	reclaimed prometheus.Counter
-	suspended prometheus.Counter
-	alive     prometheus.Gauge
-	running   *runningJobs
+	db       *db.DB
+	clientID string
+	interval time.Duration
+	// stuckAfter is the age at which a running job of a note has hung or was forgotten, even if its worker lives.
+	stuckAfter time.Duration
+	logger     *slog.Logger
+	reclaimed  prometheus.Counter
+	suspended  prometheus.Counter
+	alive      prometheus.Gauge
+	running    *runningJobs
 
 	// ticked is when run last came by, whatever became of the beat: a gap means that this process stood still.
 	ticked time.Time
@@ -42,9 +44,9 @@ type heartbeats struct {
 	last, judgeFrom time.Time
 }
 
-func newHeartbeats(d *db.DB, clientID string, interval time.Duration, running *runningJobs, logger *slog.Logger) *heartbeats {
+func newHeartbeats(d *db.DB, clientID string, interval, stuckAfter time.Duration, running *runningJobs, logger *slog.Logger) *heartbeats {
 	return &heartbeats{
-		db: d, clientID: clientID, interval: interval, running: running, logger: logger,
+		db: d, clientID: clientID, interval: interval, stuckAfter: stuckAfter, running: running, logger: logger,
 		suspended: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "aiagents_jobs_suspended_total", Help: "Running jobs given up because this worker had stood still or was cut off for longer than its lease.",
 		}),
@@ -189,9 +191,10 @@ func (h *heartbeats) sweepTx(ctx context.Context, tx pgx.Tx, judge bool) (int64,
 		  SELECT j.id FROM river_job j
 		  LEFT JOIN worker_heartbeats h ON h.client_id = j.attempted_by[array_upper(j.attempted_by, 1)]
 		  WHERE j.state = 'running' AND j.attempted_at < now() - $1::interval
-		    AND (h.client_id IS NULL OR h.seen_at < now() - $1::interval)
+		    AND (h.client_id IS NULL OR h.seen_at < now() - $1::interval
+		         OR j.queue = $2 AND j.attempted_at < now() - $3::interval)
 		  FOR UPDATE OF j SKIP LOCKED)
-		  AND state = 'running'`, h.silence())
+		  AND state = 'running'`, h.silence(), river.QueueDefault, h.stuckAfter)
 	if err != nil {
 		return 0, fmt.Errorf("reclaim jobs: %w", err)
 	}

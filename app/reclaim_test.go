@@ -29,11 +29,13 @@ func TestJobsOfASilentWorkerAreQueuedAgain(t *testing.T) {
 	run("silent")
 	run("alive")
 	run("forgotten")
+	exec(`INSERT INTO river_job (state, kind, args, max_attempts, attempt, attempted_at, attempted_by, queue, priority, scheduled_at)
+		VALUES ('running', 'stuck', '{}', 10, 1, now() - interval '61 minutes', '{alive}', 'default', 2, now())`)
 	state := func(worker string) (s string) {
 		require.NoError(t, d.Pool().QueryRow(t.Context(), `SELECT state FROM river_job WHERE kind = $1`, worker).Scan(&s))
 		return s
 	}
-	h := newHeartbeats(d.DB, "me", 3*time.Second, &runningJobs{}, slog.New(slog.DiscardHandler))
+	h := newHeartbeats(d.DB, "me", 3*time.Second, time.Hour, &runningJobs{}, slog.New(slog.DiscardHandler))
 	require.NoError(t, h.beat(t.Context()))
 	require.Equal(t, "running", state("silent"), "a worker that has just come does not judge the others yet")
 
@@ -42,12 +44,13 @@ func TestJobsOfASilentWorkerAreQueuedAgain(t *testing.T) {
 	require.Equal(t, "available", state("silent"))
 	require.Equal(t, "available", state("forgotten"))
 	require.Equal(t, "running", state("alive"))
+	require.Equal(t, "available", state("stuck"), "its worker lives and has forgotten it")
 }
 
 func TestOnlyALongOutagePutsOffTheJudgement(t *testing.T) {
 	t.Parallel()
 	d := dbtest.New(t)
-	h := newHeartbeats(d.DB, "me", 3*time.Second, &runningJobs{}, slog.New(slog.DiscardHandler))
+	h := newHeartbeats(d.DB, "me", 3*time.Second, time.Hour, &runningJobs{}, slog.New(slog.DiscardHandler))
 	require.NoError(t, h.beat(t.Context()))
 
 	h.judgeFrom = time.Now()
@@ -82,7 +85,7 @@ func TestAWorkerThatStoodStillGivesItsJobsUp(t *testing.T) {
 	t.Parallel()
 	d := dbtest.New(t)
 	running := &runningJobs{}
-	h := newHeartbeats(d.DB, "me", 3*time.Second, running, slog.New(slog.DiscardHandler))
+	h := newHeartbeats(d.DB, "me", 3*time.Second, time.Hour, running, slog.New(slog.DiscardHandler))
 	ended := hold(t, running, 1)
 	now := time.Now()
 	h.notice(t.Context(), now)
@@ -99,7 +102,7 @@ func TestAWorkerThatWasCutOffKeepsOnlyItsOwnJobs(t *testing.T) {
 	t.Parallel()
 	d := dbtest.New(t)
 	running := &runningJobs{}
-	h := newHeartbeats(d.DB, "me", 3*time.Second, running, slog.New(slog.DiscardHandler))
+	h := newHeartbeats(d.DB, "me", 3*time.Second, time.Hour, running, slog.New(slog.DiscardHandler))
 	require.NoError(t, h.beat(t.Context()))
 	_, err := d.Pool().Exec(t.Context(), `INSERT INTO river_job (id, state, kind, args, max_attempts, attempt, attempted_at, attempted_by, queue)
 		VALUES (1, 'running', 'x', '{}', 10, 1, now(), '{me}', 'default'), (2, 'running', 'x', '{}', 10, 1, now(), '{me,other}', 'default')`)
@@ -124,7 +127,7 @@ func TestJobsThatAreDueBecomeAvailableWithoutALeader(t *testing.T) {
 		VALUES ('scheduled', 'due', '{}', 10, 1, 'default', now()), ('retryable', 'due', '{}', 10, 1, 'default', now() - interval '1 second'),
 		       ('scheduled', 'early', '{}', 10, 1, 'default', now() + interval '1 minute'), ('scheduled', 'elsewhere', '{}', 10, 1, 'housekeeping', now())`)
 	require.NoError(t, err)
-	h := newHeartbeats(d.DB, "me", 3*time.Second, &runningJobs{}, slog.New(slog.DiscardHandler))
+	h := newHeartbeats(d.DB, "me", 3*time.Second, time.Hour, &runningJobs{}, slog.New(slog.DiscardHandler))
 	require.NoError(t, h.beat(t.Context()))
 	var available []string
 	require.NoError(t, d.Pool().QueryRow(t.Context(), `SELECT array_agg(kind) FROM river_job WHERE state = 'available'`).Scan(&available))
