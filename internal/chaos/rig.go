@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -120,6 +121,13 @@ func (r *rig) build(ctx context.Context) error {
 	args := []string{"build", "-tags", "chaos", "-o", r.binary}
 	if r.opts.race {
 		args = append(args, "-race")
+	}
+	if slices.Contains(r.opts.scenarios, skewScenario) {
+		overlay, err := movableClock(ctx, r.dir)
+		if err != nil {
+			return err
+		}
+		args = append(args, "-overlay", overlay)
 	}
 	cmd := exec.CommandContext(ctx, "go", append(args, ".")...)
 	cmd.Dir = dir
