@@ -155,7 +155,7 @@ func (a search) query(ctx context.Context, tenantID string, t evidence.Ticket) (
 	if err != nil {
 		return retrieval.Query{}, err
 	}
-	q := retrieval.Query{Subject: t.Subject, Description: t.Description, ExcludeTicketID: t.ID}
+	q := retrieval.Query{Subject: t.Subject, Description: t.Description, ExcludeTicketID: t.ID, Requester: t.Requester}
 	if len(owner.Settings.AccountIDs) < 2 {
 		return q, nil
 	}

@@ -16,7 +16,7 @@ func newOperator(s *system, cfg Config) (*operator.Service, error) {
 	return operator.New(operator.Deps{
 		DB: s.db, Tenants: s.tenants, TenantChanges: s.tenants, TenantSecrets: s.tenants, Audit: s.tenants,
 		Runs: s.enhancements, Previews: s.enhancements, Figures: s.enhancements, Desks: s.notes,
-		ConnectionTest: connectionTest{s}, Queue: queueView{s.db, silentBeats * cfg.Worker.Heartbeat}, Clock: time.Now,
+		ConnectionTest: connectionTest{s}, Queue: queueView{s.db, silentBeats * cfg.Worker.Heartbeat}, Housekeeping: s.housekeeping, Clock: time.Now,
 	}, operator.DefaultConfig())
 }
 

@@ -1,12 +1,12 @@
 package app
 
 import (
-	"net/http"
+	"strings"
 
 	"github.com/labstack/echo/v4"
 
+	"aiagents/app/adminapi"
 	"aiagents/app/adminauth"
-	"aiagents/app/operator"
 )
 
 // mountAdmin adds the operator's interfaces to the operations port. Where nobody could be let in, nothing is mounted: the
@@ -16,13 +16,23 @@ func (p *process) mountAdmin(ops *echo.Echo) error {
 	if err != nil || !guard.Enabled() {
 		return err
 	}
-	api := ops.Group("/api/v1", guard.Protect(nil))
-	api.GET("/overview", func(c echo.Context) error {
-		o, err := p.system.operator.Overview(c.Request().Context(), operator.Window(c.QueryParam("window")))
-		if err != nil {
-			return err
-		}
-		return c.JSON(http.StatusOK, map[string]any{"status": "success", "data": o, "message": ""})
+	// By the beginning of the path and not by route, so that an address that does not exist tells a stranger nothing.
+	ops.Use(under(adminapi.Prefix+"/", guard.Protect(nil)))
+	return adminapi.Mount(ops, adminapi.Deps{
+		Service: p.system.operator,
+		Refuse:  func(c echo.Context, err error) adminapi.Refusal { return refuse(p.tel.logger, c, err) },
 	})
-	return nil
+}
+
+// under applies a middleware to the paths that begin with prefix.
+func under(prefix string, middleware echo.MiddlewareFunc) echo.MiddlewareFunc {
+	return func(next echo.HandlerFunc) echo.HandlerFunc {
+		inside := middleware(next)
+		return func(c echo.Context) error {
+			if strings.HasPrefix(c.Request().URL.Path, prefix) {
+				return inside(c)
+			}
+			return next(c)
+		}
+	}
 }

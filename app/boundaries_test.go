@@ -20,14 +20,16 @@ import (
 var policy = []struct{ part, may string }{
 	{"main", `^app$`},
 	{"app", `.*`}, // the composition root sees everything
+	{"app/adminapi", `^(app/(adminauth|housekeeping|operator)|modules/tenant|modules/enhancement/evidence|internal/(fault|secret))$`},
 	{"app/adminauth", `^internal/(fault|secret)$`},
 	{"app/demodata", `^$`},
 	{"app/housekeeping", `^(db|db/dbtest|internal/fault)$`},
-	{"app/operator", `^(modules/.*|internal/(fault|secret))$`},
+	{"app/operator", `^(app/housekeeping|modules/.*|internal/(fault|secret))$`},
 	{"db", `^(db/.*|internal/(fault|secret))$`},
 	{"internal/crashpoint", `^$`},
 	{"internal/egress", `^internal/(fault|secret)$`},
 	{"internal/fault", `^$`},
+	{"internal/harness", `^$`},
 	{"internal/keyring", `^internal/(fault|secret)$`},
 	{"internal/secret", `^$`},
 	{"internal/simulator", `^internal/simulator/.*$`},

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 	"text/tabwriter"
+	_ "time/tzdata" // an image from scratch has no time zones, and TZ may name one
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"

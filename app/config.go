@@ -226,10 +226,15 @@ func validateURLs(c Config) []string {
 	if err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") {
 		return []string{fmt.Sprintf("openai.base_url: must be a URL such as https://api.openai.com/v1, is %q", c.OpenAI.BaseURL)}
 	}
+	var faults []string
 	if u.Scheme == "http" && c.Environment == production && c.OpenAI.APIKey.IsSet() {
-		return []string{"openai.base_url: must be https in production, the key would travel in the clear"}
+		faults = append(faults, "openai.base_url: must be https in production, the key would travel in the clear")
 	}
-	return nil
+	e := c.Retrieval.Embeddings
+	if e.Enabled && e.APIKey.IsSet() && c.Environment == production && strings.HasPrefix(e.BaseURL, "http:") {
+		faults = append(faults, "retrieval.embeddings.base_url: must be https in production, the key would travel in the clear")
+	}
+	return faults
 }
 
 func validateCIDRs(key string, cidrs []string) []string {

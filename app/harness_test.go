@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -27,7 +28,13 @@ import (
 	"aiagents/modules/tenant"
 )
 
-func TestMain(m *testing.M) { dbtest.Main(m) }
+func TestMain(m *testing.M) {
+	// Without an exporter spans are not recorded, and the harness is none that the program knows of.
+	if err := os.Setenv("OTEL_TRACES_SAMPLER", "always_on"); err != nil {
+		panic(err)
+	}
+	dbtest.Main(m)
+}
 
 // patience bounds every wait of these tests; the machine may be busy.
 const patience = 30 * time.Second

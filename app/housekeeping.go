@@ -38,6 +38,7 @@ type (
 	tidyArgs      struct{}
 	jobsArgs      struct{}
 	canaryArgs    struct{}
+	embedArgs     struct{}
 )
 
 func (recoverArgs) Kind() string   { return "recover_enhancements" }
@@ -52,6 +53,7 @@ func (purgeArgs) Kind() string     { return "purge_inventory" }
 func (tidyArgs) Kind() string      { return "tidy_tenants" }
 func (jobsArgs) Kind() string      { return "check_finished_jobs" }
 func (canaryArgs) Kind() string    { return canaryTask }
+func (embedArgs) Kind() string     { return "embed_tickets" }
 
 // newHousekeeping is every periodic task of the program, on one screen.
 func (s *system) newHousekeeping(cfg Config, logger *slog.Logger) {
@@ -113,6 +115,11 @@ func (s *system) newHousekeeping(cfg Config, logger *slog.Logger) {
 		Does: "send a synthetic webhook through the whole system and wait for its note", Every: every, Limit: canaryEvery,
 		Run: wet(s.canary.sing),
 	})
+	if cfg.Retrieval.Embeddings.Enabled {
+		housekeeping.Add[embedArgs](m, w, housekeeping.Task{
+			Does: "embed past tickets for the search by meaning", Every: embedEvery, Limit: 10 * embedEvery, Run: wet(s.embedTickets),
+		})
+	}
 }
 
 // wet adapts a task that has no dry run.

@@ -17,6 +17,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/net/netutil"
 
+	"aiagents/app/adminapi"
 	"aiagents/internal/fault"
 )
 
@@ -141,39 +142,45 @@ var statusOfCode = map[string]int{
 	"PRECONDITION_REQUIRED":  http.StatusPreconditionRequired,
 }
 
-// errorHandler turns any error into an answer, and logs it once: callers' faults quietly, ours with their cause.
+// errorHandler turns any error into an answer.
 func errorHandler(logger *slog.Logger) echo.HTTPErrorHandler {
 	return func(err error, c echo.Context) {
 		if c.Response().Committed {
 			return
 		}
-		f := asFault(err)
-		status, code := statusOf(f.Kind)
-		if f.Code != "" {
-			code = f.Code
+		r := refuse(logger, c, err)
+		if r.RetryAfter > 0 {
+			c.Response().Header().Set(echo.HeaderRetryAfter, strconv.Itoa(int(math.Ceil(r.RetryAfter.Seconds()))))
 		}
-		if s, ok := statusOfCode[code]; ok {
-			status = s
-		}
-		message := f.Message
-		level := slog.LevelInfo
-		if status >= http.StatusInternalServerError {
-			level = slog.LevelError
-		}
-		logger.LogAttrs(c.Request().Context(), level, "request refused",
-			slog.String("method", c.Request().Method), slog.String("route", c.Path()), slog.Int("status", status),
-			slog.String("code", code), slog.Any("error", err))
-		if f.Kind == fault.Internal {
-			message = "something went wrong on our side; the log has the cause under this request id"
-		}
-		if f.RetryAfter > 0 {
-			c.Response().Header().Set(echo.HeaderRetryAfter, strconv.Itoa(int(math.Ceil(f.RetryAfter.Seconds()))))
-		}
-		body := errorBody{Status: "error", Error: errorDetail{Code: code, Message: message, Details: f.Details}}
-		if err := c.JSON(status, body); err != nil {
+		body := errorBody{Status: "error", Error: errorDetail{Code: r.Code, Message: r.Message, Details: r.Details}}
+		if err := c.JSON(r.Status, body); err != nil {
 			logger.WarnContext(c.Request().Context(), "answer could not be sent", "error", err)
 		}
 	}
+}
+
+// refuse says how an error is answered, and logs it once: callers' faults quietly, ours with their cause.
+func refuse(logger *slog.Logger, c echo.Context, err error) adminapi.Refusal {
+	f := asFault(err)
+	r := adminapi.Refusal{Message: f.Message, Details: f.Details, RetryAfter: f.RetryAfter}
+	r.Status, r.Code = statusOf(f.Kind)
+	if f.Code != "" {
+		r.Code = f.Code
+	}
+	if s, ok := statusOfCode[r.Code]; ok {
+		r.Status = s
+	}
+	level := slog.LevelInfo
+	if r.Status >= http.StatusInternalServerError {
+		level = slog.LevelError
+	}
+	logger.LogAttrs(c.Request().Context(), level, "request refused",
+		slog.String("method", c.Request().Method), slog.String("route", c.Path()), slog.Int("status", r.Status),
+		slog.String("code", r.Code), slog.Any("error", err))
+	if f.Kind == fault.Internal {
+		r.Message = "something went wrong on our side; the log has the cause under this request id"
+	}
+	return r
 }
 
 // asFault classifies echo's own errors; everything unknown is internal.

@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/riverqueue/river/rivertype"
 	"go.opentelemetry.io/otel/attribute"
@@ -21,6 +22,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"aiagents/app/housekeeping"
+	"aiagents/db"
 	"aiagents/internal/fault"
 )
 
@@ -47,9 +49,21 @@ func newInserter(pool *pgxpool.Pool, workers *river.Workers, logger *slog.Logger
 	return client, nil
 }
 
+// listeningDriver is River's driver that listens on connections of their own, past a pooler.
+type listeningDriver struct {
+	riverdriver.Driver[pgx.Tx]
+	listen riverdriver.Driver[pgx.Tx]
+}
+
+// GetListener implements riverdriver.Driver.
+func (d listeningDriver) GetListener(params *riverdriver.GetListenenerParams) riverdriver.Listener {
+	return d.listen.GetListener(params)
+}
+
 // newWorkerClient is the client of the work and all roles.
-func newWorkerClient(pool *pgxpool.Pool, workers *river.Workers, periodic []*river.PeriodicJob, running *runningJobs, cfg Config, tel *telemetry) (*queueClient, error) {
-	client, err := river.NewClient(riverpgxv5.New(pool), &river.Config{
+func newWorkerClient(d *db.DB, workers *river.Workers, periodic []*river.PeriodicJob, running *runningJobs, cfg Config, tel *telemetry) (*queueClient, error) {
+	driver := listeningDriver{riverpgxv5.New(d.Pool()), riverpgxv5.New(d.ListenPool())}
+	client, err := river.NewClient(driver, &river.Config{
 		ID:      newClientID(),
 		Workers: workers,
 		Queues: map[string]river.QueueConfig{

@@ -91,7 +91,7 @@ func (p *process) openQueue(ctx context.Context) (err error) {
 		return err
 	}
 	running := &runningJobs{}
-	p.client, err = newWorkerClient(p.db.Pool(), p.system.workers, p.system.housekeeping.PeriodicJobs(), running, p.cfg, p.tel)
+	p.client, err = newWorkerClient(p.db.DB, p.system.workers, p.system.housekeeping.PeriodicJobs(), running, p.cfg, p.tel)
 	if err != nil {
 		return err
 	}

@@ -80,6 +80,7 @@ func wire(d *db.DB, keys *keyring.Keyring, cfg Config, tel *telemetry) (*system,
 	}
 	s.tickets = retrieval.New(d, cfg.Retrieval, named("retrieval"))
 	s.inventory = systems.New(d)
+	s.useEmbeddings(cfg)
 	s.enhancements, err = enhancement.New(enhancement.Deps{
 		DB: d, Queue: s.queue, Desk: desk{s.notes}, Notes: notes{s.notes, s.canary.notes}, Tenants: preferences{s.tenants},
 		Similar: search{s.tickets, s.tenants}, Articles: search{s.tickets, s.tenants}, Systems: hosts{s.inventory, s.tenants},
@@ -123,6 +124,7 @@ func (s *system) collectors() []prometheus.Collector {
 	all = append(all, s.webhooks.Collectors()...)
 	all = append(all, s.enhancements.Collectors()...)
 	all = append(all, s.feed.Collectors()...)
+	all = append(all, s.tickets.Collectors()...)
 	all = append(all, s.housekeeping, s.canary)
 	return append(all, s.notes.Collectors()...)
 }

@@ -56,12 +56,18 @@ func MigrateUp(ctx context.Context, ownerURL, appURL string, log *slog.Logger) (
 		if err := up(ctx, m, pool, log); err != nil {
 			return err
 		}
+		if err := addEmbeddings(ctx, pool); err != nil {
+			return err
+		}
 		river, err := rivermigrate.New(riverpgxv5.New(pool), &rivermigrate.Config{Logger: log})
 		if err != nil {
 			return fmt.Errorf("open river's migrations: %w", err)
 		}
 		if _, err := river.Migrate(ctx, rivermigrate.DirectionUp, nil); err != nil {
 			return fmt.Errorf("migrate river up: %w", err)
+		}
+		if err := tuneQueue(ctx, pool); err != nil {
+			return err
 		}
 		if err := grant(ctx, pool, appURL); err != nil {
 			return err
@@ -73,6 +79,17 @@ func MigrateUp(ctx context.Context, ownerURL, appURL string, log *slog.Logger) (
 		return err
 	})
 	return status, err
+}
+
+// tuneQueue drops two indexes that River makes for searches in the arguments and metadata of jobs. Nothing of ours or of River's
+// own searches there, and each of a job's three versions (queued, running, completed) would be written into both.
+func tuneQueue(ctx context.Context, pool *pgxpool.Pool) error {
+	for _, index := range []string{"river_job_args_index", "river_job_metadata_index"} {
+		if _, err := pool.Exec(ctx, `DROP INDEX IF EXISTS `+index); err != nil {
+			return fmt.Errorf("drop index %s: %w", index, err)
+		}
+	}
+	return nil
 }
 
 // up runs what is missing. A migration that failed can simply be tried again: its file is one implicit transaction, so it left
@@ -122,6 +139,18 @@ func dropUnfinishedIndexes(ctx context.Context, pool *pgxpool.Pool) error {
 		if _, err := pool.Exec(ctx, "DROP INDEX "+name); err != nil {
 			return fmt.Errorf("drop unfinished index %s: %w", name, err)
 		}
+	}
+	return nil
+}
+
+// addEmbeddings makes the table of embeddings where pgvector has come since the migration ran.
+func addEmbeddings(ctx context.Context, pool *pgxpool.Pool) error {
+	sql, err := migrations.FS.ReadFile("0015_embeddings.up.sql")
+	if err != nil {
+		return fmt.Errorf("read the embeddings' migration: %w", err)
+	}
+	if _, err := pool.Exec(ctx, string(sql)); err != nil {
+		return fmt.Errorf("add the table of embeddings: %w", err)
 	}
 	return nil
 }

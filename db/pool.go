@@ -7,9 +7,11 @@ import (
 	"time"
 
 	"github.com/exaring/otelpgx"
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"aiagents/internal/fault"
+	"aiagents/internal/secret"
 )
 
 // Config sizes the pool.
@@ -18,7 +20,18 @@ type Config struct {
 	MaxConns int32 `yaml:"max_conns"`
 	// StatementTimeout ends any statement that runs longer, so that one bad query cannot hold the pool.
 	StatementTimeout time.Duration `yaml:"statement_timeout"`
+	// ListenURL reaches the server past a pooler that lends a connection for one transaction at a time. Setting it says that
+	// the pool's own connections go through such a pooler.
+	ListenURL secret.Secret `yaml:"listen_url"`
+	// Tracer sees every statement; nil makes spans of them.
+	Tracer pgx.QueryTracer `yaml:"-"`
 }
+
+// The limits that every connection works under. They bound what a client that vanished may hold up.
+const (
+	lockTimeout   = "5000"
+	idleTxTimeout = "15000"
+)
 
 // DefaultConfig is 5 to 20 connections, and 30 s a statement.
 func DefaultConfig() Config {
@@ -46,11 +59,39 @@ func (c Config) Validate() []string {
 // DB is a pool of connections of the application role. The pool itself stays private: transactions come from
 // InTenantTx and InTx only.
 type DB struct {
-	pool *pgxpool.Pool
+	pool   *pgxpool.Pool
+	direct *pgxpool.Pool // for LISTEN; nil where pool itself is direct
+	limits string        // statement_timeout to set in each transaction; empty where connections have it
 }
 
 // Open connects and checks that the server answers.
 func Open(ctx context.Context, url string, cfg Config) (*DB, error) {
+	pc, err := poolConfig(url, cfg)
+	if err != nil {
+		return nil, err
+	}
+	d := &DB{}
+	if cfg.ListenURL.IsSet() {
+		throughPooler(pc)
+		d.limits = fmt.Sprint(cfg.StatementTimeout.Milliseconds())
+		direct, err := poolConfig(cfg.ListenURL.Reveal(), cfg)
+		if err != nil {
+			return nil, err
+		}
+		// Who listens takes a connection out of the pool for good, so none is kept waiting.
+		direct.MinConns, direct.MaxConns = 0, 4
+		if d.direct, err = openPool(ctx, direct); err != nil {
+			return nil, fmt.Errorf("past the pooler: %w", err)
+		}
+	}
+	if d.pool, err = openPool(ctx, pc); err != nil {
+		d.Close()
+		return nil, err
+	}
+	return d, nil
+}
+
+func poolConfig(url string, cfg Config) (*pgxpool.Config, error) {
 	pc, err := pgxpool.ParseConfig(url)
 	if err != nil {
 		// The error of pgx masks the password, but not a malformed URL's own text, so the cause is dropped.
@@ -62,18 +103,33 @@ func Open(ctx context.Context, url string, cfg Config) (*DB, error) {
 	pc.MaxConnLifetime = time.Hour
 	pc.MaxConnLifetimeJitter = 5 * time.Minute
 	pc.ConnConfig.ConnectTimeout = 5 * time.Second
-	pc.ConnConfig.Tracer = otelpgx.NewTracer(otelpgx.WithDisableSQLStatementInAttributes())
-	set := func(key, value string) {
+	pc.ConnConfig.Tracer = cfg.Tracer
+	if cfg.Tracer == nil {
+		pc.ConnConfig.Tracer = otelpgx.NewTracer(otelpgx.WithDisableSQLStatementInAttributes())
+	}
+	for key, value := range map[string]string{
+		"application_name": "aiagents", "statement_timeout": fmt.Sprint(cfg.StatementTimeout.Milliseconds()),
+		"lock_timeout": lockTimeout, "idle_in_transaction_session_timeout": idleTxTimeout,
+	} {
 		if _, ok := pc.ConnConfig.RuntimeParams[key]; !ok {
 			pc.ConnConfig.RuntimeParams[key] = value
 		}
 	}
-	set("application_name", "aiagents")
-	set("statement_timeout", fmt.Sprint(cfg.StatementTimeout.Milliseconds()))
-	set("lock_timeout", "5000")
-	set("idle_in_transaction_session_timeout", "15000")
 	dialer := &net.Dialer{Timeout: 5 * time.Second, KeepAlive: 15 * time.Second}
 	pc.ConnConfig.DialFunc = dialer.DialContext
+	return pc, nil
+}
+
+// throughPooler leaves nothing on a connection that the next transaction, on another one, would miss: no prepared statement
+// by name, and no parameter of the session, which poolers refuse; transactions set their limits themselves.
+func throughPooler(pc *pgxpool.Config) {
+	pc.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
+	for _, key := range []string{"statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"} {
+		delete(pc.ConnConfig.RuntimeParams, key)
+	}
+}
+
+func openPool(ctx context.Context, pc *pgxpool.Config) (*pgxpool.Pool, error) {
 	pool, err := pgxpool.NewWithConfig(ctx, pc)
 	if err != nil {
 		return nil, fmt.Errorf("open pool: %w", err)
@@ -82,12 +138,20 @@ func Open(ctx context.Context, url string, cfg Config) (*DB, error) {
 		pool.Close()
 		return nil, fault.Wrap(fault.Unavailable, err, "the database cannot be reached")
 	}
-	return &DB{pool: pool}, nil
+	return pool, nil
 }
 
-// Pool gives the pool to River's driver and to LISTEN loops, which manage connections of their own. Queries of modules
-// go through InTenantTx and InTx.
+// Pool gives the pool to River's driver, which manages connections of its own. Queries of modules go through InTenantTx and
+// InTx.
 func (d *DB) Pool() *pgxpool.Pool { return d.pool }
+
+// ListenPool gives connections that stay on one session of the server, for LISTEN: past the pooler where there is one.
+func (d *DB) ListenPool() *pgxpool.Pool {
+	if d.direct != nil {
+		return d.direct
+	}
+	return d.pool
+}
 
 // Ping checks that a connection can be had and answers.
 func (d *DB) Ping(ctx context.Context) error {
@@ -98,4 +162,10 @@ func (d *DB) Ping(ctx context.Context) error {
 }
 
 // Close gives every connection back and waits for those in use.
-func (d *DB) Close() { d.pool.Close() }
+func (d *DB) Close() {
+	for _, pool := range []*pgxpool.Pool{d.pool, d.direct} {
+		if pool != nil {
+			pool.Close()
+		}
+	}
+}

@@ -39,13 +39,25 @@ func (d *DB) InTenantBatch(ctx context.Context, tenantID string, queue func(b *p
 	}
 	defer conn.Release()
 	batch := &pgx.Batch{} // without BEGIN and COMMIT: the server makes one transaction of what comes before the sync
-	batch.Queue(setTenant, tenantID)
+	d.queueTenant(batch, tenantID)
 	queue(batch)
 	return classify(conn.SendBatch(ctx, batch).Close())
 }
 
 // setTenant lasts until the end of the transaction. Behind it, the policies let through the rows of this tenant only.
 const setTenant = `SELECT set_config('app.current_tenant_id', $1, true)`
+
+// setTenantAndLimits is for connections of a pooler, which have no limits of their own.
+const setTenantAndLimits = `SELECT set_config('app.current_tenant_id', $1, true), set_config('statement_timeout', $2, true),
+	set_config('lock_timeout', $3, true), set_config('idle_in_transaction_session_timeout', $4, true)`
+
+func (d *DB) queueTenant(batch *pgx.Batch, tenantID string) {
+	if d.limits == "" {
+		batch.Queue(setTenant, tenantID)
+		return
+	}
+	batch.Queue(setTenantAndLimits, tenantID, d.limits, lockTimeout, idleTxTimeout)
+}
 
 // InTx runs fn in a transaction without a tenant. Row-level security hides every tenant's rows from it.
 func (d *DB) InTx(ctx context.Context, fn func(ctx context.Context, tx pgx.Tx) error) error {
@@ -80,12 +92,12 @@ func (d *DB) inTx(ctx context.Context, tenantID string, fn func(ctx context.Cont
 	return nil
 }
 
-// begin sends BEGIN and the tenant in one round trip.
+// begin sends BEGIN and the tenant in one round trip; behind a pooler, where connections have none, the limits too.
 func (d *DB) begin(ctx context.Context, tenantID string) (pgx.Tx, error) {
 	unreachable := func(err error) error {
 		return fault.Wrap(fault.Unavailable, err, "the database cannot be reached")
 	}
-	if tenantID == "" {
+	if tenantID == "" && d.limits == "" {
 		tx, err := d.pool.Begin(ctx)
 		if err != nil {
 			return nil, unreachable(err)
@@ -94,7 +106,7 @@ func (d *DB) begin(ctx context.Context, tenantID string) (pgx.Tx, error) {
 	}
 	batch := &pgx.Batch{}
 	batch.BeginTx(pgx.TxOptions{})
-	batch.Queue(setTenant, tenantID)
+	d.queueTenant(batch, tenantID)
 	results := d.pool.SendBatch(ctx, batch)
 	if err := results.Close(); err != nil {
 		cleanup, cancel := context.WithTimeout(context.WithoutCancel(ctx), rollbackTimeout)

@@ -7,6 +7,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"aiagents/app/housekeeping"
 	"aiagents/internal/secret"
 	"aiagents/modules/enhancement"
 	"aiagents/modules/enhancement/evidence"
@@ -90,7 +91,9 @@ type Queue interface {
 	Workers(ctx context.Context) ([]Worker, error)
 }
 
-// Housekeeping knows how the periodic jobs went. It may be absent.
+// Housekeeping is the periodic tasks.
 type Housekeeping interface {
-	HousekeepingRuns(ctx context.Context) ([]HousekeepingRun, error)
+	List(ctx context.Context) ([]housekeeping.Status, error)
+	// Run is NotFound for an unknown task, and Invalid where a dry run is asked of one that has none.
+	Run(ctx context.Context, task string, dryRun bool) (housekeeping.Run, error)
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"slices"
 	"time"
 
@@ -178,23 +179,51 @@ func (s *Service) Retry(ctx context.Context, actor, tenantID string, id uuid.UUI
 	})
 }
 
+// Preview is a note that was made but neither posted nor kept.
+type Preview struct {
+	TenantID string                   `json:"tenant_id"`
+	NoteHTML string                   `json:"note_html" doc:"The note as it would stand on the ticket"`
+	NoteText string                   `json:"note_text" doc:"The same as plain text"`
+	Context  evidence.Bundle          `json:"context"`
+	Answer   evidence.Answer          `json:"answer"`
+	Calls    []enhancement.CallRecord `json:"model_calls" nullable:"false"`
+	CostUSD  float64                  `json:"cost_usd"`
+	TookMs   int64                    `json:"took_ms"`
+}
+
 // Preview makes a note for a ticket of the desk, or for a text, and neither posts nor keeps it. It may take as long as a run,
 // and uses the model as a run does. What it cost is in the answer only.
-func (s *Service) Preview(ctx context.Context, actor, tenantID string, t evidence.Ticket) (enhancement.Preview, error) {
+func (s *Service) Preview(ctx context.Context, actor, tenantID string, t evidence.Ticket) (Preview, error) {
 	if (t.ID == "") == (t.Text() == "") {
-		return enhancement.Preview{}, fault.New(fault.Invalid, "a preview needs one of a ticket of the desk and a text").
+		return Preview{}, fault.New(fault.Invalid, "a preview needs one of a ticket of the desk and a text").
 			WithDetails(map[string]string{"ticket_id": "give this, or description with or without subject"})
 	}
 	if _, err := s.deps.Tenants.Fresh(ctx, tenantID); err != nil {
-		return enhancement.Preview{}, err
+		return Preview{}, err
 	}
 	err := s.deps.DB.InTenantTx(ctx, tenantID, func(ctx context.Context, tx pgx.Tx) error {
 		return s.deps.Audit.RecordTx(ctx, tx, tenantID, actor, "enhancement.preview", map[string]any{"ticket_id": t.ID})
 	})
 	if err != nil {
-		return enhancement.Preview{}, err
+		return Preview{}, err
 	}
-	return s.deps.Previews.Preview(ctx, tenantID, t)
+	made, err := s.deps.Previews.Preview(ctx, tenantID, t)
+	if err != nil {
+		return Preview{}, err
+	}
+	p := Preview{
+		TenantID: tenantID, NoteHTML: made.HTML, NoteText: made.Text, Context: made.Bundle, Answer: made.Answer, Calls: []enhancement.CallRecord{},
+		TookMs: made.Took.Milliseconds(),
+	}
+	for _, c := range made.Calls {
+		p.CostUSD += c.CostUSD
+		p.Calls = append(p.Calls, enhancement.CallRecord{
+			Model: c.Model, Outcome: string(c.Outcome), PromptTokens: int(c.PromptTokens), CachedTokens: int(c.CachedTokens),
+			CompletionTokens: int(c.CompletionTokens), CostUSD: c.CostUSD, PriceDate: c.PriceDate, DurationMs: int(c.Duration.Milliseconds()),
+			CreatedAt: s.deps.Clock().UTC(),
+		})
+	}
+	return p, nil
 }
 
 // AuditEntry tells who did what to which tenant.
@@ -291,5 +320,11 @@ func parseCursor(text string) (c cursor, err error) {
 	if err != nil {
 		return c, err
 	}
-	return c, json.Unmarshal(raw, &c)
+	if err := json.Unmarshal(raw, &c); err != nil {
+		return c, err
+	}
+	if c.At.IsZero() {
+		return c, errors.New("a cursor without a time")
+	}
+	return c, nil
 }

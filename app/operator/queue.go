@@ -3,6 +3,8 @@ package operator
 import (
 	"context"
 	"time"
+
+	"aiagents/app/housekeeping"
 )
 
 // QueueState is how many jobs of the queue are in one state.
@@ -22,27 +24,18 @@ type Worker struct {
 	Running int `json:"running"`
 }
 
-// HousekeepingRun is the last run of one periodic job.
-type HousekeepingRun struct {
-	Job        string     `json:"job"`
-	Result     string     `json:"result" doc:"ok, failed or running"`
-	StartedAt  time.Time  `json:"started_at"`
-	FinishedAt *time.Time `json:"finished_at,omitempty"`
-	Rows       int64      `json:"rows" doc:"Rows that it removed or changed"`
-	DryRun     bool       `json:"dry_run"`
-	Error      string     `json:"error,omitempty"`
-}
-
 // Queue is the job queue by state, every state that has work to do, empty ones too.
 func (s *Service) Queue(ctx context.Context) ([]QueueState, error) { return s.deps.Queue.Queue(ctx) }
 
 // Workers lists the processes that work the queue or did within the last hour, by id.
 func (s *Service) Workers(ctx context.Context) ([]Worker, error) { return s.deps.Queue.Workers(ctx) }
 
-// Housekeeping lists the periodic jobs with their last run; none where nothing keeps a record of them.
-func (s *Service) Housekeeping(ctx context.Context) ([]HousekeepingRun, error) {
-	if s.deps.Housekeeping == nil {
-		return []HousekeepingRun{}, nil
-	}
-	return s.deps.Housekeeping.HousekeepingRuns(ctx)
+// Housekeeping lists the periodic tasks with their last run and its result.
+func (s *Service) Housekeeping(ctx context.Context) ([]housekeeping.Status, error) {
+	return s.deps.Housekeeping.List(ctx)
+}
+
+// HousekeepingDryRun counts what a task would remove now, and changes nothing.
+func (s *Service) HousekeepingDryRun(ctx context.Context, task string) (housekeeping.Run, error) {
+	return s.deps.Housekeeping.Run(ctx, task, true)
 }

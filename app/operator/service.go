@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sync/singleflight"
 )
 
-// Deps are the neighbours. All are required but Housekeeping.
+// Deps are the neighbours. All are required.
 type Deps struct {
 	DB             Transactor
 	Tenants        Tenants
@@ -54,7 +54,7 @@ func New(deps Deps, cfg Config) (*Service, error) {
 		"DB": deps.DB == nil, "Tenants": deps.Tenants == nil, "TenantChanges": deps.TenantChanges == nil,
 		"TenantSecrets": deps.TenantSecrets == nil, "Audit": deps.Audit == nil, "Runs": deps.Runs == nil,
 		"Previews": deps.Previews == nil, "Figures": deps.Figures == nil, "Desks": deps.Desks == nil,
-		"ConnectionTest": deps.ConnectionTest == nil, "Queue": deps.Queue == nil, "Clock": deps.Clock == nil,
+		"ConnectionTest": deps.ConnectionTest == nil, "Queue": deps.Queue == nil, "Housekeeping": deps.Housekeeping == nil, "Clock": deps.Clock == nil,
 	} {
 		if absent {
 			missing = append(missing, name)

@@ -70,6 +70,7 @@ func matrix(t *testing.T) map[string][]values {
 		"staging":    {valuesFile(t, "values-staging.yaml")},
 		"production": {valuesFile(t, "values-production.yaml")},
 		"fields":     {parse(t, fields)},
+		"pooler":     with(`database: {listenUrl: {secretName: aiagents-database}}`, `networkPolicy: {database: {ports: [5432, 6432]}}`),
 		"mixed": {parse(t, fields), parse(t, `
 database: {app: {url: {secretName: app}}, ca: {secretName: ca}}`)},
 		"mixed the other way": {parse(t, fields), parse(t, `

@@ -125,8 +125,9 @@ func keysOf(schema map[string]any, path string) (keys []string) {
 
 // chartOwned are the settings that values.config may not hold, since they are secrets or the chart sets them itself.
 var chartOwned = []string{
-	"data_dir", "database.migration_url", "database.url", "egress.allow_cidrs", "egress.ca_file", "encryption.keys", "environment",
-	"http.addr", "http.shutdown_delay", "openai.api_key", "openai.ca_file", "ops.addr", "ops.admin_token", "worker.soft_stop",
+	"data_dir", "database.listen_url", "database.migration_url", "database.url", "egress.allow_cidrs", "egress.ca_file", "encryption.keys", "environment",
+	"http.addr", "http.shutdown_delay", "openai.api_key", "openai.ca_file", "ops.addr", "ops.admin_token",
+	"retrieval.embeddings.api_key", "worker.soft_stop",
 }
 
 func TestTheSchemaKnowsEverySettingOfTheProgram(t *testing.T) {

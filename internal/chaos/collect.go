@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"aiagents/internal/harness"
 )
 
 // settle waits until no accepted run is pending and no job of one is left, or until the limit.
@@ -30,7 +32,7 @@ func (r *rig) settle(ctx context.Context, limit time.Duration) (bool, error) {
 		if time.Now().After(deadline) || ctx.Err() != nil {
 			return false, ctx.Err()
 		}
-		pause(ctx, 100*time.Millisecond)
+		harness.Pause(ctx, 100*time.Millisecond)
 	}
 }
 

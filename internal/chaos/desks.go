@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"aiagents/internal/harness"
 	"aiagents/internal/simulator/servicedesk"
 )
 
@@ -23,9 +24,9 @@ type tenant struct {
 
 func startTenant(dir string, n int, seed uint64) (*tenant, error) {
 	t := &tenant{
-		id: fmt.Sprintf("tenant-%02d", n), canary: word("canary", n+1, 6),
-		secret: fmt.Sprintf("whsecret-%02d-%s", n, word("", int(seed%1e9)+n, 24)),
-		apiKey: strings.ToUpper(fmt.Sprintf("apikey%02d%s", n, word("", int(seed%1e9)+7*n, 24))),
+		id: fmt.Sprintf("tenant-%02d", n), canary: harness.Word("canary", n+1, 6),
+		secret: fmt.Sprintf("whsecret-%02d-%s", n, harness.Word("", int(seed%1e9)+n, 24)),
+		apiKey: strings.ToUpper(fmt.Sprintf("apikey%02d%s", n, harness.Word("", int(seed%1e9)+7*n, 24))),
 	}
 	t.file = filepath.Join(dir, "journals", t.id+".jsonl")
 	var err error

@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"aiagents/internal/harness"
 )
 
 // smallDiskVariable names the small disk on which a harness that was started again by itself puts Postgres.
@@ -54,13 +56,13 @@ func diskFull(ctx context.Context, r *rig) (map[string]string, error) {
 	dir := os.Getenv(smallDiskVariable)
 	ballast := filepath.Join(dir, "ballast")
 	fill := func(ctx context.Context, r *rig, _ *rand.Rand) error {
-		pause(ctx, 3*time.Second)
+		harness.Pause(ctx, 3*time.Second)
 		from := time.Now()
 		if err := fillDisk(ballast); err != nil {
 			return err
 		}
 		r.timeline.count("disk filled")
-		pause(ctx, 8*time.Second)
+		harness.Pause(ctx, 8*time.Second)
 		err := os.Remove(ballast)
 		// Postgres may have gone down for lack of space; whoever runs it starts it again.
 		if perr := r.pg.crash(ctx, 0); perr != nil {

@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"time"
 
+	"aiagents/internal/harness"
 	"aiagents/internal/simulator/openai"
 	"aiagents/internal/simulator/servicedesk"
 )
@@ -52,7 +53,7 @@ func times(ctx context.Context, dice *rand.Rand, n int, over time.Duration, act 
 	begin, step := time.Now(), over*9/10/time.Duration(n)
 	for i := range n {
 		at := begin.Add(time.Duration(i)*step + time.Duration(dice.Int64N(int64(step)+1)))
-		pause(ctx, time.Until(at))
+		harness.Pause(ctx, time.Until(at))
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -79,7 +80,7 @@ func killAPI(n int, over time.Duration) fault {
 
 // kill waits for a process to be there, so that as many die as were asked for.
 func kill(ctx context.Context, s *slot) error {
-	err := waitFor(ctx, time.Minute, s.name+" to be killed", s.ready)
+	err := harness.WaitFor(ctx, time.Minute, s.name+" to be killed", s.ready)
 	if err != nil && ctx.Err() == nil {
 		return err
 	}
@@ -101,7 +102,7 @@ func crashPoints(n int) fault {
 					return fmt.Errorf("arm %s: %w", point, err)
 				}
 				gone := func() bool { _, err := os.Stat(file); return os.IsNotExist(err) }
-				if err := waitFor(ctx, 20*time.Second, "a process at "+point, gone); err != nil {
+				if err := harness.WaitFor(ctx, 20*time.Second, "a process at "+point, gone); err != nil {
 					_ = os.Remove(file) // nobody came by
 					continue
 				}
@@ -155,7 +156,7 @@ func cutLinks(n int, over time.Duration) fault {
 // silencePostgres keeps the connections to Postgres open and lets nothing through, once.
 func silencePostgres(after, d time.Duration) fault {
 	return func(ctx context.Context, r *rig, _ *rand.Rand) error {
-		pause(ctx, after)
+		harness.Pause(ctx, after)
 		from := time.Now()
 		err := r.pg.link.silence(ctx, d)
 		r.timeline.add(window{kind: windowPostgres, from: from, to: time.Now().Add(15 * time.Second)})
@@ -202,10 +203,10 @@ func breakDesks(rate float64) fault {
 // refuseKey lets one desk refuse the API key for a while.
 func refuseKey(after, d time.Duration) fault {
 	return func(ctx context.Context, r *rig, _ *rand.Rand) error {
-		pause(ctx, after)
+		harness.Pause(ctx, after)
 		t := r.tenants[0]
 		t.desk.SetAPIKey("another key")
-		pause(ctx, d)
+		harness.Pause(ctx, d)
 		t.desk.SetAPIKey(t.apiKey)
 		r.timeline.count("key refused")
 		return nil
@@ -221,12 +222,12 @@ func freezeWorkers(n int, over time.Duration) fault {
 		}
 		return times(ctx, dice, n, max(over, time.Duration(n)*(d+time.Second)*2), func(int) error {
 			s := r.work[dice.IntN(len(r.work))]
-			if err := waitFor(ctx, time.Minute, s.name+" to be frozen", s.ready); err != nil {
+			if err := harness.WaitFor(ctx, time.Minute, s.name+" to be frozen", s.ready); err != nil {
 				return err
 			}
 			name, from := s.process(), time.Now()
 			s.signal(syscall.SIGSTOP)
-			pause(context.WithoutCancel(ctx), d)
+			harness.Pause(context.WithoutCancel(ctx), d)
 			s.signal(syscall.SIGCONT)
 			r.timeline.add(window{kind: windowFreeze, process: name, from: from, to: time.Now()})
 			r.timeline.count("work frozen")

@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"time"
+
+	"aiagents/internal/harness"
 )
 
 // floodRate is how many tickets a second the flooding tenant files: three times what its desk lets all workers answer together.
@@ -39,7 +41,7 @@ func flood(ctx context.Context, r *rig) (map[string]string, error) {
 		defer close(ended)
 		r.sender.run(ctx, flooding, floodRate)
 	}()
-	pause(ctx, 3*time.Second)
+	harness.Pause(ctx, 3*time.Second)
 	under, err := r.probe(ctx, quiet, dice, probes, every)
 	<-ended
 	if err != nil {
@@ -75,7 +77,7 @@ func (r *rig) probe(ctx context.Context, t *tenant, dice *rand.Rand, n int, perS
 	}
 	r.sender.run(ctx, mine, perSecond)
 	noted := map[string]time.Time{}
-	err := waitFor(ctx, 5*time.Minute, "notes of "+t.id, func() bool {
+	err := harness.WaitFor(ctx, 5*time.Minute, "notes of "+t.id, func() bool {
 		for _, d := range mine {
 			if noted[d.id].IsZero() {
 				if notes := t.desk.Notes(d.id); len(notes) > 0 {

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"aiagents/internal/harness"
+
 	toxiproxy "github.com/Shopify/toxiproxy/v2"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
@@ -60,7 +62,7 @@ func (l *link) poison(ctx context.Context, kind string, d time.Duration) error {
 			return fmt.Errorf("poison link %s: %w", l.proxy.Name, err)
 		}
 	}
-	pause(ctx, d)
+	harness.Pause(ctx, d)
 	for _, stream := range []string{"upstream", "downstream"} {
 		if err := l.proxy.Toxics.RemoveToxic(context.WithoutCancel(ctx), stream); err != nil {
 			return fmt.Errorf("heal link %s: %w", l.proxy.Name, err)
@@ -70,13 +72,3 @@ func (l *link) poison(ctx context.Context, kind string, d time.Duration) error {
 }
 
 func (l *link) close() { l.proxy.Stop() }
-
-// pause waits, or less when ctx ends.
-func pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
-	}
-}

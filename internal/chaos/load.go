@@ -3,9 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -15,6 +12,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"aiagents/internal/harness"
 )
 
 // delivery is one webhook to be sent until it is accepted.
@@ -111,7 +110,7 @@ func (s *sender) deliver(ctx context.Context, d delivery) {
 			s.gaveUp.Add(1)
 			return
 		}
-		pause(ctx, wait+jitter)
+		harness.Pause(ctx, wait+jitter)
 	}
 }
 
@@ -120,10 +119,8 @@ func (s *sender) try(ctx context.Context, target *slot, d delivery, body []byte)
 	if err != nil {
 		return false
 	}
-	mac := hmac.New(sha256.New, []byte(d.tenant.secret))
-	mac.Write(body)
 	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("X-ServiceDesk-Signature", hex.EncodeToString(mac.Sum(nil)))
+	req.Header.Set("X-ServiceDesk-Signature", harness.Sign(d.tenant.secret, body))
 	start := time.Now()
 	resp, err := s.client.Do(req)
 	if err != nil {

@@ -23,16 +23,6 @@ var (
 	canaryWord = regexp.MustCompile(`\bcanary[a-z]{6}\b`)
 )
 
-// word spells n in letters.
-func word(prefix string, n, length int) string {
-	letters := make([]byte, length)
-	for i := length - 1; i >= 0; i-- {
-		letters[i] = byte('a' + n%26)
-		n /= 26
-	}
-	return prefix + string(letters)
-}
-
 // modelCall is one chat completion that was asked for.
 type modelCall struct {
 	process  string

@@ -16,6 +16,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"aiagents/db/embedded"
+	"aiagents/internal/harness"
 )
 
 // postgres is a real server with full durability that can be crashed and started again.
@@ -91,7 +92,7 @@ func (p *postgres) crash(ctx context.Context, down time.Duration) error {
 		}
 	}
 	p.server().Stop(ctx)
-	pause(ctx, down)
+	harness.Pause(ctx, down)
 	if err := p.start(context.WithoutCancel(ctx)); err != nil {
 		return err
 	}
@@ -108,7 +109,7 @@ func query[T any](ctx context.Context, p *postgres, sql string, args ...any) ([]
 		if !away(err) {
 			return nil, err
 		}
-		pause(ctx, 50*time.Millisecond)
+		harness.Pause(ctx, 50*time.Millisecond)
 	}
 }
 

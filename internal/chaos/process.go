@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -12,6 +11,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"aiagents/internal/harness"
 )
 
 // restartDelay is how long a dead process stays away: what an orchestrator needs at least.
@@ -35,20 +36,11 @@ type slot struct {
 	ended    chan struct{} // closed when the slot is given up
 }
 
-func freeAddr() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", fmt.Errorf("find a free port: %w", err)
-	}
-	defer l.Close()
-	return l.Addr().String(), nil
-}
-
 func newSlot(r *rig, role string, n int) (*slot, error) {
 	s := &slot{rig: r, name: fmt.Sprintf("%s-%d", role, n), role: role, ended: make(chan struct{})}
 	var err error
-	if s.opsAddr, err = freeAddr(); err == nil && role == "serve" {
-		s.addr, err = freeAddr()
+	if s.opsAddr, err = harness.FreeAddr(); err == nil && role == "serve" {
+		s.addr, err = harness.FreeAddr()
 	}
 	return s, err
 }
@@ -76,7 +68,7 @@ func (s *slot) supervise(ctx context.Context) {
 		}
 		err = cmd.Wait()
 		s.buried(cmd.Process.Pid, err)
-		pause(ctx, restartDelay)
+		harness.Pause(ctx, restartDelay)
 	}
 }
 
@@ -180,7 +172,7 @@ func (s *slot) replace(ctx context.Context, env []string) error {
 	before := s.number
 	s.mu.Unlock()
 	s.signal(syscall.SIGTERM)
-	return waitFor(ctx, time.Minute+30*time.Second, s.name+" restarted", func() bool {
+	return harness.WaitFor(ctx, time.Minute+30*time.Second, s.name+" restarted", func() bool {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		return s.number > before && s.wasReady
@@ -200,17 +192,4 @@ func (s *slot) stop() {
 		s.signal(syscall.SIGKILL)
 		<-s.ended
 	}
-}
-
-// waitFor polls until done reports true; what is named in the error.
-func waitFor(ctx context.Context, limit time.Duration, what string, done func() bool) error {
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	for !done() {
-		if ctx.Err() != nil {
-			return fmt.Errorf("waited %s in vain: %s", limit, what)
-		}
-		pause(ctx, 50*time.Millisecond)
-	}
-	return nil
 }

@@ -2,12 +2,10 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -15,6 +13,7 @@ import (
 	"time"
 
 	"aiagents/db/embedded"
+	"aiagents/internal/harness"
 )
 
 // The processes of the product.
@@ -57,7 +56,7 @@ func (r *rig) say(format string, args ...any) {
 
 // assemble builds the binary, starts everything and waits until every process is ready.
 func assemble(ctx context.Context, o options, out io.Writer) (r *rig, err error) {
-	r = &rig{opts: o, out: out, known: map[ticketKey]bool{}, modelKey: "sk-chaos-" + word("", int(o.seed%1e9), 30)}
+	r = &rig{opts: o, out: out, known: map[ticketKey]bool{}, modelKey: "sk-chaos-" + harness.Word("", int(o.seed%1e9), 30)}
 	r.keys = "k1:" + "Y2hhb3MtY2hhb3MtY2hhb3MtY2hhb3MtY2hhb3MtMDE="
 	if r.dir, err = embedded.TempDir(fmt.Sprintf("aiagents-chaos-%d", os.Getpid())); err != nil {
 		return nil, fmt.Errorf("make folder: %w", err)
@@ -103,38 +102,29 @@ func assemble(ctx context.Context, o options, out io.Writer) (r *rig, err error)
 // build compiles the product with its crash points, unless a binary was given.
 func (r *rig) build(ctx context.Context) error {
 	r.binary = r.opts.binary
-	root, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "aiagents").Output()
+	dir, err := harness.Root(ctx)
 	if err != nil {
-		return fmt.Errorf("find the product's module: %w", err)
+		return err
 	}
-	dir := strings.TrimSpace(string(root))
-	// A source tree without history has no commit to name.
-	if commit, err := exec.CommandContext(ctx, "git", "-C", dir, "rev-parse", "--short", "HEAD").Output(); err == nil {
-		r.commit = strings.TrimSpace(string(commit))
-	}
+	r.commit = harness.Commit(ctx, dir)
 	if r.binary != "" {
 		r.binary, err = filepath.Abs(r.binary)
 		return err
 	}
 	r.say("building the binary with crash points")
 	r.binary = filepath.Join(r.dir, "aiagents")
-	args := []string{"build", "-tags", "chaos", "-o", r.binary}
+	flags := []string{"-tags", "chaos"}
 	if r.opts.race {
-		args = append(args, "-race")
+		flags = append(flags, "-race")
 	}
 	if slices.Contains(r.opts.scenarios, skewScenario) {
 		overlay, err := movableClock(ctx, r.dir)
 		if err != nil {
 			return err
 		}
-		args = append(args, "-overlay", overlay)
+		flags = append(flags, "-overlay", overlay)
 	}
-	cmd := exec.CommandContext(ctx, "go", append(args, ".")...)
-	cmd.Dir = dir
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("build: %w: %s", err, out)
-	}
-	return nil
+	return harness.Build(ctx, dir, r.binary, nil, flags...)
 }
 
 // momentsSQL keeps every claim of a run, and the storing of the model's answer, with their times: the first measures
@@ -154,39 +144,20 @@ CREATE TRIGGER chaos_stored AFTER UPDATE OF llm_output ON enhancement_history
 
 // prepare migrates and onboards the tenants through the real command line.
 func (r *rig) prepare(ctx context.Context) error {
-	if err := r.run(ctx, "", "migrate", "up"); err != nil {
+	program := harness.Program{Binary: r.binary, Dir: r.dir, Env: append(r.processEnv("command"),
+		"AI_AGENTS_DATABASE_URL="+r.pg.server().AppURL(), "AI_AGENTS_MIGRATION_DATABASE_URL="+r.pg.server().OwnerURL())}
+	if err := program.Run(ctx, "migrate", "up"); err != nil {
 		return err
 	}
 	if err := r.pg.exec(ctx, momentsSQL); err != nil {
 		return fmt.Errorf("watch runs: %w", err)
 	}
 	for _, t := range r.tenants {
-		key, secret := filepath.Join(r.dir, t.id+".key"), filepath.Join(r.dir, t.id+".secret")
-		past := filepath.Join(r.dir, t.id+".csv")
-		err := errors.Join(os.WriteFile(key, []byte(t.apiKey), 0o600), os.WriteFile(secret, []byte(t.secret), 0o600),
-			os.WriteFile(past, pastTickets(t), 0o600))
-		if err != nil {
-			return fmt.Errorf("write files of %s: %w", t.id, err)
-		}
-		if err := r.run(ctx, t.id, "tenant", "create", "--id", t.id, "--name", "Chaos "+t.id,
-			"--servicedesk-url", "http://"+t.link.addr(), "--servicedesk-api-key-file", key, "--webhook-secret-file", secret); err != nil {
+		if err := program.Onboard(ctx, harness.Tenant{
+			ID: t.id, Name: "Chaos " + t.id, DeskURL: "http://" + t.link.addr(), APIKey: t.apiKey, Secret: t.secret,
+		}, pastTickets(t)); err != nil {
 			return err
 		}
-		if err := r.run(ctx, t.id, "tickets", "import", past, "--tenant", t.id); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// run calls the product's command line.
-func (r *rig) run(ctx context.Context, about string, args ...string) error {
-	cmd := exec.CommandContext(ctx, r.binary, args...)
-	cmd.Dir = r.dir
-	cmd.Env = append(r.processEnv("command"),
-		"AI_AGENTS_DATABASE_URL="+r.pg.server().AppURL(), "AI_AGENTS_MIGRATION_DATABASE_URL="+r.pg.server().OwnerURL())
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("aiagents %s (%s): %w: %s", strings.Join(args[:2], " "), about, err, out)
 	}
 	return nil
 }
@@ -237,7 +208,7 @@ func (r *rig) slots() []*slot { return append(append([]*slot(nil), r.serve...), 
 
 func (r *rig) allReady(ctx context.Context, limit time.Duration) error {
 	for _, s := range r.slots() {
-		if err := waitFor(ctx, limit, s.name+" is ready", s.ready); err != nil {
+		if err := harness.WaitFor(ctx, limit, s.name+" is ready", s.ready); err != nil {
 			return err
 		}
 	}

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"aiagents/internal/harness"
+
 	"golang.org/x/sync/errgroup"
 )
 
@@ -166,7 +168,7 @@ func loseWebhooks(ctx context.Context, r *rig) (map[string]string, error) {
 		return !slices.ContainsFunc(lost, func(d delivery) bool { return len(d.tenant.desk.Notes(d.id)) == 0 })
 	}
 	// The verdict is the checker's: what has no note by then is lost.
-	_ = waitFor(ctx, r.opts.reconcilePatience(), "notes of unreported tickets", noted)
+	_ = harness.WaitFor(ctx, r.opts.reconcilePatience(), "notes of unreported tickets", noted)
 	return nil, ctx.Err()
 }
 

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"aiagents/internal/harness"
 	"aiagents/internal/simulator/servicedesk"
 )
 
@@ -57,7 +58,7 @@ type filing struct {
 // the rest.
 func (r *rig) newFiling(t *tenant, dice *rand.Rand) *filing {
 	r.tickets++
-	f := &filing{rig: r, tenant: t, mark: word("event", r.tickets, 8), thin: dice.IntN(10) == 0}
+	f := &filing{rig: r, tenant: t, mark: harness.Word("event", r.tickets, 8), thin: dice.IntN(10) == 0}
 	topic := topics[dice.IntN(len(topics))]
 	f.draft = servicedesk.Ticket{
 		Subject: topic.subject + " " + f.mark, Description: topic.description + " " + t.canary,

@@ -20,7 +20,7 @@ const (
 	tlsTimeout          = 5 * time.Second
 	maxResponseHeader   = 64 << 10
 	idleConnTimeout     = 30 * time.Second
-	maxIdleConnsPerHost = 4
+	maxIdleConnsPerHost = 32
 )
 
 // ErrTooLarge is returned while reading an answer that is longer than its cap.

@@ -48,6 +48,7 @@ type Module struct {
 	deps    Deps
 	cfg     Config
 	metrics *metrics
+	gate    *gate
 	// shadow is this module for the synthetic tenant.
 	shadow *Module
 }
@@ -71,7 +72,7 @@ func New(deps Deps, cfg Config) (*Module, error) {
 		slices.Sort(missing)
 		return nil, fmt.Errorf("enhancement: missing %s", strings.Join(missing, ", "))
 	}
-	m := &Module{deps: deps, cfg: cfg, metrics: newMetrics()}
+	m := &Module{deps: deps, cfg: cfg, metrics: newMetrics(), gate: newGate(deps.Clock)}
 	shadow := *m
 	shadow.deps.Model, shadow.metrics = noModel{}, newMetrics()
 	m.shadow = &shadow

@@ -71,6 +71,9 @@ func (w *enhanceWorker) Work(ctx context.Context, job *river.Job[EnhanceArgs]) e
 	if r == nil {
 		return nil
 	}
+	if r.flood = job.Priority >= priorityFloodUrgent; !r.flood {
+		defer m.gate.attend()()
+	}
 	err = m.run(ctx, r, completer[EnhanceArgs]{job})
 	return m.settle(ctx, r, err)
 }

@@ -24,6 +24,8 @@ type run struct {
 	row     *claimed
 	prefs   Preferences
 	timings timings
+	// flood is set where the tenant had a backlog when the delivery came.
+	flood bool
 	// log names the ticket in every line; the tenant and the run come from the context.
 	log *slog.Logger
 }
@@ -107,7 +109,14 @@ func (m *Module) context(ctx context.Context, r *run) (evidence.Bundle, string, 
 	}
 	ctx, span := m.deps.Tracer.Start(ctx, "gather")
 	defer span.End()
-	b, _ = timed(m, r, "gather", func() (evidence.Bundle, error) { return m.gather(ctx, r.id.tenant, t), nil })
+	search := func() {
+		b, _ = timed(m, r, "gather", func() (evidence.Bundle, error) { return m.gather(ctx, r.id.tenant, t), nil })
+	}
+	if !r.flood {
+		search()
+	} else if err := m.gate.pass(ctx, search); err != nil {
+		return b, "", fmt.Errorf("wait for a turn to search: %w", err)
+	}
 	stored, err := json.Marshal(b)
 	if err != nil {
 		return b, "", fmt.Errorf("encode context: %w", err)

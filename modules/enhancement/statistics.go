@@ -110,7 +110,16 @@ func (m *Module) Statistics(ctx context.Context, tenantID string, since, until t
 	return s, err
 }
 
-// seriesTx is answered by the index enhancement_history_statistics alone, without touching a row.
+// seriesSQL is answered by the index enhancement_history_statistics alone.
+const seriesSQL = `
+	SELECT floor(extract(epoch FROM created_at - $2)::float8 / $4::float8)::int AS place,
+	       CASE WHEN status = 'pending' THEN '' ELSE outcome END AS outcome,
+	       CASE WHEN outcome IN ('note', 'facts_only') THEN ` + classSQL + ` END AS class,
+	       count(*)::int AS runs
+	FROM enhancement_history
+	WHERE tenant_id = $1 AND created_at >= $2 AND created_at < $3 AND event = 'ticket_created'
+	GROUP BY 1, 2, 3`
+
 func seriesTx(ctx context.Context, tx pgx.Tx, tenantID string, series []Interval, since, until time.Time, step time.Duration) error {
 	type group struct {
 		Place   int
@@ -118,14 +127,7 @@ func seriesTx(ctx context.Context, tx pgx.Tx, tenantID string, series []Interval
 		Class   *int
 		Runs    int
 	}
-	rows, err := tx.Query(ctx, `
-		SELECT floor(extract(epoch FROM created_at - $2) / $4)::int AS place,
-		       CASE WHEN status = 'pending' THEN '' ELSE outcome END AS outcome,
-		       CASE WHEN outcome IN ('note', 'facts_only') THEN `+classSQL+` END AS class,
-		       count(*)::int AS runs
-		FROM enhancement_history
-		WHERE tenant_id = $1 AND created_at >= $2 AND created_at < $3 AND event = 'ticket_created'
-		GROUP BY 1, 2, 3`, tenantID, since, until, step.Seconds())
+	rows, err := tx.Query(ctx, seriesSQL, tenantID, since, until, step.Seconds())
 	if err != nil {
 		return fmt.Errorf("count enhancements: %w", err)
 	}

@@ -3,6 +3,7 @@ package enhancement
 import (
 	"context"
 	"fmt"
+	"hash/maphash"
 	"slices"
 	"strings"
 	"time"
@@ -33,22 +34,21 @@ func (m *Module) storm(ctx context.Context, tenantID string, t evidence.Ticket) 
 		Text     string
 	}
 	var siblings []sibling
-	err := m.deps.DB.InTenantTx(ctx, tenantID, func(ctx context.Context, tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, `
+	err := m.deps.DB.InTenantBatch(ctx, tenantID, func(b *pgx.Batch) {
+		b.Queue(`
 			SELECT ticket_id, subject || ' ' || left(description, 500) AS text
 			FROM enhancement_history
 			WHERE tenant_id = $1 AND created_at > now() - $2::interval AND ticket_id <> $3 AND event = $4
 			  AND ($6 = '' OR context_gathered->'ticket'->>'account_id' = $6)
 			ORDER BY created_at DESC
-			LIMIT $5`, tenantID, stormWindow, t.ID, eventCreated, stormLooks, t.AccountID)
-		if err != nil {
-			return fmt.Errorf("list recent tickets: %w", err)
-		}
-		siblings, err = pgx.CollectRows(rows, pgx.RowToStructByName[sibling])
-		return err
+			LIMIT $5`, tenantID, stormWindow, t.ID, eventCreated, stormLooks, t.AccountID).
+			Query(func(rows pgx.Rows) (err error) {
+				siblings, err = pgx.CollectRows(rows, pgx.RowToStructByName[sibling])
+				return err
+			})
 	})
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("list recent tickets: %w", err)
 	}
 	own := wordSet(t.Subject + " " + firstRunes(t.Description, 500))
 	s := evidence.Storm{Window: stormWindow}
@@ -118,7 +118,7 @@ type recentTicket struct {
 // groupAlike compares each ticket, the newest first, with the first of every group, as a run compares itself with its siblings.
 func groupAlike(recent []recentTicket) []StormGroup {
 	type group struct {
-		words map[string]bool
+		words []uint64
 		StormGroup
 	}
 	var groups []*group
@@ -147,23 +147,33 @@ func groupAlike(recent []recentTicket) []StormGroup {
 	return storms
 }
 
-// wordSet is the set of words of three letters or more, in lower case.
-func wordSet(text string) map[string]bool {
-	set := map[string]bool{}
-	for _, w := range strings.FieldsFunc(strings.ToLower(text), func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }) {
+// wordSeed is the process's own: hashes are compared within one comparison only.
+var wordSeed = maphash.MakeSeed()
+
+// wordSet is the set of words of three letters or more, in lower case, as sorted hashes: a hundred texts are compared for each
+// ticket, so a set must cost little more than reading its text.
+func wordSet(text string) []uint64 {
+	set := make([]uint64, 0, 64)
+	for w := range strings.FieldsFuncSeq(strings.ToLower(text), func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }) {
 		if len(w) > 2 {
-			set[w] = true
+			set = append(set, maphash.String(wordSeed, w))
 		}
 	}
-	return set
+	slices.Sort(set)
+	return slices.Compact(set)
 }
 
 // overlap is the Jaccard index of two sets: shared words by all words.
-func overlap(a, b map[string]bool) float64 {
+func overlap(a, b []uint64) float64 {
 	shared := 0
-	for w := range a {
-		if b[w] {
-			shared++
+	for i, j := 0, 0; i < len(a) && j < len(b); {
+		switch {
+		case a[i] < b[j]:
+			i++
+		case a[i] > b[j]:
+			j++
+		default:
+			shared, i, j = shared+1, i+1, j+1
 		}
 	}
 	all := len(a) + len(b) - shared

@@ -18,8 +18,8 @@ const (
 
 // Listen drops tenants from the cache as other processes change them, until ctx ends; then it returns nil. It holds one
 // connection of its own, outside the pool's limit. While that is broken, every read goes to the database; when it stands
-// again, the cache starts empty, since notifications may have been missed. It needs a direct connection or a pooler in
-// session mode: without one, changes of other processes are seen after Config.CacheTTL.
+// again, the cache starts empty, since notifications may have been missed. It needs a connection that stays on one session of
+// the server (db.Config.ListenURL): without one, changes of other processes are seen after Config.CacheTTL.
 func (m *Module) Listen(ctx context.Context) error {
 	m.cache.setDeaf(true)
 	wait := firstBackOff
@@ -47,7 +47,7 @@ func (m *Module) Listening() <-chan struct{} { return m.listening }
 
 // listenOnce listens on one connection until that breaks, and reports whether it ever stood.
 func (m *Module) listenOnce(ctx context.Context) (heard bool, err error) {
-	pooled, err := m.db.Pool().Acquire(ctx)
+	pooled, err := m.db.ListenPool().Acquire(ctx)
 	if err != nil {
 		return false, fmt.Errorf("acquire connection: %w", err)
 	}

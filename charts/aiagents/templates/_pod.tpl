@@ -75,6 +75,10 @@ spec:
           value: {{ printf "%ds" (int .values.softStopSeconds) }}
         {{- end }}
         {{- include "aiagents.appDatabase" .root | nindent 8 }}
+        {{- if $v.database.listenUrl.secretName }}
+        - name: AI_AGENTS_DATABASE_LISTEN_URL_FILE
+          value: /etc/aiagents/secrets/database-listen-url
+        {{- end }}
         {{- include "aiagents.encryptionKeysEnv" .root | nindent 8 }}
         {{- if $v.secrets.adminToken.secretName }}
         - name: AI_AGENTS_ADMIN_TOKEN_FILE
@@ -148,6 +152,9 @@ spec:
         sources:
           {{- if $v.database.app.url.secretName }}
           {{- include "aiagents.secretFile" (list $v.database.app.url "database-url") | nindent 10 }}
+          {{- end }}
+          {{- if $v.database.listenUrl.secretName }}
+          {{- include "aiagents.secretFile" (list $v.database.listenUrl "database-listen-url") | nindent 10 }}
           {{- end }}
           {{- include "aiagents.secretFile" (list $v.secrets.encryptionKeys "encryption-keys") | nindent 10 }}
           {{- if $v.secrets.adminToken.secretName }}

@@ -42,8 +42,14 @@ func (s *Server) embeddings(c *call) *answer {
 	if !ok {
 		return s.invalid("input", "", "'$.input' is invalid: expected a string or an array of 1 to 2048 strings, none empty.")
 	}
+	if refused := s.tooLong(m, texts); refused != nil {
+		return refused
+	}
 	size := m.Embedding
 	if in.Dimensions != nil {
+		if m.FixedLength {
+			return s.invalid("dimensions", "", "This model does not support specifying dimensions.")
+		}
 		if size = *in.Dimensions; size < 1 || size > m.Embedding {
 			return s.invalid("dimensions", "", "Invalid 'dimensions': expected 1 to %d.", m.Embedding)
 		}
@@ -53,6 +59,28 @@ func (s *Server) embeddings(c *call) *answer {
 	}
 	s.note(c, func(r *Record) { r.Model, r.Prompt, r.Behaviour = m.ID, strings.Join(texts, "\n"), Good })
 	return embeddingAnswer(m, texts, size, in.Format)
+}
+
+// The limits of OpenAI's embedding models: of one text, and of all texts of a request together.
+const (
+	maxTextTokens    = 8_192
+	maxRequestTokens = 300_000
+)
+
+func (s *Server) tooLong(m Model, texts []string) *answer {
+	all := 0
+	for _, text := range texts {
+		n := tokens(text)
+		if n > maxTextTokens {
+			return s.invalid("", "context_length_exceeded", "This model's maximum context length is %d tokens, however you requested %d tokens "+
+				"(%d in your prompt; 0 for the completion). Please reduce your prompt; or completion length.", maxTextTokens, n, n)
+		}
+		all += n
+	}
+	if all > maxRequestTokens {
+		return s.invalid("input", "max_tokens_per_request", "Invalid 'input': requested %d tokens, maximum %d tokens per request.", all, maxRequestTokens)
+	}
+	return nil
 }
 
 // embeddingAnswer numbers the vectors in the order of the texts.

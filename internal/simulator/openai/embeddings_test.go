@@ -5,6 +5,7 @@ import (
 	"math"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
@@ -32,6 +33,9 @@ func TestEmbeddings(t *testing.T) {
 		"empty in list":   {"model": "text-embedding-3-small", "input": []string{"a", ""}},
 		"too long vector": {"model": "text-embedding-3-small", "input": "x", "dimensions": 2000},
 		"unknown format":  {"model": "text-embedding-3-small", "input": "x", "encoding_format": "hex"},
+		"too long text":   {"model": "text-embedding-3-small", "input": strings.Repeat("word ", 8_192)},
+		"too much":        {"model": "text-embedding-3-small", "input": slices.Repeat([]string{strings.Repeat("word ", 6_000)}, 41)},
+		"fixed length":    {"model": "text-embedding-ada-002", "input": "x", "dimensions": 256},
 		"unknown field":   {"model": "text-embedding-3-small", "input": "x", "pooling": "mean"},
 	} {
 		require.Equal(t, 400, c.do("POST", "/v1/embeddings", body).status, name)

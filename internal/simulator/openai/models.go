@@ -13,6 +13,8 @@ type Model struct {
 	Reasoning bool
 	// Embedding is the length of the vectors; 0 for chat models.
 	Embedding int
+	// FixedLength models refuse to be told the length.
+	FixedLength bool
 	// Shutdown is when the model goes away; zero is never.
 	Shutdown time.Time
 	// Context is the limit on prompt tokens; 0 is none.
@@ -36,6 +38,7 @@ func DefaultModels() []Model {
 		{ID: "gpt-6-luna", Reasoning: true, Context: 1_050_000},
 		{ID: "text-embedding-3-small", Embedding: 1536},
 		{ID: "text-embedding-3-large", Embedding: 3072},
+		{ID: "text-embedding-ada-002", Embedding: 1536, FixedLength: true},
 	}
 }
 

@@ -38,11 +38,12 @@ var labelHints = []string{
 }
 
 // A pattern's last group is the secret; accept, where given, decides on the value. Of hints, where given, one must be in
-// the text.
+// the text, and at least so many digits.
 var secretPatterns = []struct {
 	pattern *regexp.Regexp
 	accept  func(string) bool
 	hints   []string
+	digits  int
 }{
 	{pattern: regexp.MustCompile(`(-----BEGIN [A-Z ]*PRIVATE KEY-----(?s:.*?)(?:-----END [A-Z ]*PRIVATE KEY-----|\z))`), hints: []string{"private key"}},
 	{pattern: regexp.MustCompile(`\b(eyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*)?)`), hints: []string{"eyj"}},
@@ -51,9 +52,9 @@ var secretPatterns = []struct {
 	{pattern: regexp.MustCompile(`(?i)\bauthorization\s*:\s*\w+\s+([\w.~+/=-]{6,})`), hints: []string{"authorization"}},
 	{pattern: regexp.MustCompile(`(?i)\bbearer\s+([\w.~+/=-]{12,})`), accept: hasDigit, hints: []string{"bearer"}},
 	{pattern: regexp.MustCompile(`://[^\s/:@]+:([^\s/@]+)@`), accept: unmasked, hints: []string{"://"}},
-	{pattern: regexp.MustCompile(`\b(\d{6}(?:-\d{6}){7})\b`)},
-	{pattern: regexp.MustCompile(`\b((?:\d[ -]?){12,18}\d)\b`), accept: luhn},
-	{pattern: regexp.MustCompile(`\b([A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,3})?)\b`), accept: iban},
+	{pattern: regexp.MustCompile(`\b(\d{6}(?:-\d{6}){7})\b`), digits: 48},
+	{pattern: regexp.MustCompile(`\b((?:\d[ -]?){12,18}\d)\b`), accept: luhn, digits: 13},
+	{pattern: regexp.MustCompile(`\b([A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,3})?)\b`), accept: iban, digits: 2},
 	{pattern: regexp.MustCompile(`(?i)(?:\b|_)` + secretLabel + `s?\b["']?(?:\s*\([^)\n]{0,40}\))?\s*(?::=|[:=]>?|->|→)\s*["'“„«]([^"'”“»\n]{1,200})["'”“»]`), accept: unmasked, hints: labelHints},
 	{pattern: regexp.MustCompile(`(?i)(?:\b|_)` + secretLabel + `s?\b["']?(?:\s*\([^)\n]{0,40}\))?\s*(?::=|[:=]>?|->|→)\s*([^\s"'“”„«»,;<]{3,})`), accept: unmasked, hints: labelHints},
 	{pattern: regexp.MustCompile(`(?i)\b` + secretLabel + `\s+(?:is|was|ist|war|lautet|est|es|to|auf|naar|à|now|nun|jetzt|wurde|set to|is now|ist jetzt)\s+` +
@@ -68,8 +69,14 @@ func SecretSpans(s string) [][2]int {
 	var spans [][2]int
 	low := strings.ToLower(s)
 	in := func(hint string) bool { return strings.Contains(low, hint) }
+	digits := 0
+	for i := range len(s) {
+		if s[i] >= '0' && s[i] <= '9' {
+			digits++
+		}
+	}
 	for _, p := range secretPatterns {
-		if p.hints != nil && !slices.ContainsFunc(p.hints, in) {
+		if digits < p.digits || (p.hints != nil && !slices.ContainsFunc(p.hints, in)) {
 			continue
 		}
 		for _, m := range p.pattern.FindAllStringSubmatchIndex(s, -1) {

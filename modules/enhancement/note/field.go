@@ -1,7 +1,6 @@
 package note
 
 import (
-	"regexp"
 	"strings"
 	"unicode/utf8"
 
@@ -15,7 +14,7 @@ const (
 )
 
 var (
-	linkPattern = regexp.MustCompile(`(?i)\b[a-z][a-z0-9+.-]*://\S*|\bhxxps?:\S*|\bwww\.\S+|\b(?:javascript|vbscript|mailto)\s*:\s*\S+|\bdata:\w+/\S+|\bfile:/\S*|\btel:\+?\d\S*|` +
+	linkPattern = evidence.MustPattern(`(?i)\b[a-z][a-z0-9+.-]*://\S*|\bhxxps?:\S*|\bwww\.\S+|\b(?:javascript|vbscript|mailto)\s*:\s*\S+|\bdata:\w+/\S+|\bfile:/\S*|\btel:\+?\d\S*|` +
 		`\b(?:[a-z0-9-]+\.)+[a-z]{2,}/\S*|(?:^|\s)//[\w.-]+\S*`)
 	linkSyntax = strings.NewReplacer("](", "] (", "![", "[", "]:", "] :")
 )
@@ -26,7 +25,9 @@ func field(s string, words int) string {
 	s = ahead(s, words)
 	s, _ = evidence.PlainText(s)
 	s, _ = evidence.MaskSecrets(s)
-	s = linkPattern.ReplaceAllString(s, " "+linkMark+" ")
+	if linkPattern.Possible(strings.ToLower(s)) {
+		s = linkPattern.ReplaceAllString(s, " "+linkMark+" ")
+	}
 	s = linkSyntax.Replace(s)
 	s = referencePattern.ReplaceAllString(s, referencePrefix+"…")
 	return clip(s, words)

@@ -165,13 +165,13 @@ func (s *Store) SearchArticles(ctx context.Context, tenantID string, q Query) ([
 	if err != nil {
 		return nil, fmt.Errorf("search articles: %w", err)
 	}
-	title, self := trigrams(q.Subject), find.self()
+	self, titles := find.self(), make([]candidate, len(candidates))
 	for i, c := range candidates {
-		f := features{
-			Relevance: score(find.terms, decode(c.Terms), find.average) / self * find.known,
-			Wording:   likeness(title, trigrams(c.Title+" "+c.Heading)),
-		}
-		candidates[i].rank, candidates[i].relevance = f.rank(), f.Relevance
+		titles[i].title = trigrams(c.Title + " " + c.Heading)
+	}
+	for i, wording := range wordings(trigrams(q.Subject), titles) {
+		relevance := score(find.terms, decode(candidates[i].Terms), find.average) / self * find.known
+		candidates[i].relevance, candidates[i].rank = relevance, Features{Relevance: relevance, Wording: wording}.Rank(weights)
 	}
 	slices.SortStableFunc(candidates, func(a, b sectionRow) int { return cmp.Compare(b.rank, a.rank) })
 	return s.pickSections(candidates, q), nil

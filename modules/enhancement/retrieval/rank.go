@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"math"
 	"slices"
-	"unicode"
 )
 
 // The ranking function, in two steps (docs/retrieval.md has the measurements behind each number).
@@ -100,83 +99,4 @@ func score(terms []weightedTerm, document vector, average float64) float64 {
 		}
 	}
 	return sum
-}
-
-// The second step orders the best candidates of the first by what BM25 does not see.
-const (
-	relevanceWeight = 15.0 // BM25 as a share of what the query would score against itself, unknown words included
-	wordingWeight   = 4.0  // likeness of the titles in letters: forgives typing errors, inflections and compounds
-	nearnessWeight  = 0.5  // closeness in time, by ticket number: the same cause comes in bursts
-)
-
-// features are what the second step knows of one candidate.
-type features struct {
-	Relevance float64
-	Wording   float64
-	Nearness  float64
-}
-
-func (f features) rank() float64 {
-	return relevanceWeight*f.Relevance + wordingWeight*f.Wording + nearnessWeight*f.Nearness
-}
-
-// trigrams are the distinct runs of three characters of a title, sorted. Everything but letters and digits is a space.
-func trigrams(title string) []uint64 {
-	runes := []rune{' '}
-	for _, r := range fold(title) {
-		if unicode.IsLetter(r) || unicode.IsDigit(r) {
-			runes = append(runes, r)
-		} else if runes[len(runes)-1] != ' ' {
-			runes = append(runes, ' ')
-		}
-	}
-	if runes[len(runes)-1] != ' ' {
-		runes = append(runes, ' ')
-	}
-	set := make([]uint64, 0, len(runes))
-	for i := 0; i+3 <= len(runes); i++ {
-		set = append(set, uint64(runes[i])<<42|uint64(runes[i+1])<<21|uint64(runes[i+2]))
-	}
-	slices.Sort(set)
-	return slices.Compact(set)
-}
-
-// likeness is the cosine of two sorted sets.
-func likeness(a, b []uint64) float64 {
-	if len(a) == 0 || len(b) == 0 {
-		return 0
-	}
-	both := 0
-	for i, j := 0, 0; i < len(a) && j < len(b); {
-		switch {
-		case a[i] < b[j]:
-			i++
-		case a[i] > b[j]:
-			j++
-		default:
-			both, i, j = both+1, i+1, j+1
-		}
-	}
-	return float64(both) / math.Sqrt(float64(len(a))*float64(len(b)))
-}
-
-// nearness compares each candidate's distance in ticket numbers with that of the candidates at large, on a logarithmic
-// scale, so that it does not depend on how fast a desk counts. It is 0, neither near nor far, where numbers say nothing.
-func nearness(query ticketNumber, candidates []ticketNumber) []float64 {
-	near := make([]float64, len(candidates))
-	var sum float64
-	var known int
-	for i, c := range candidates {
-		if distance, ok := query.distance(c); ok {
-			near[i] = math.Log1p(distance)
-			sum += near[i]
-			known++
-		}
-	}
-	for i, c := range candidates {
-		if _, ok := query.distance(c); ok {
-			near[i] = sum/float64(known) - near[i]
-		}
-	}
-	return near
 }

@@ -38,19 +38,16 @@ func (f frequencies) count(document vector, by int) {
 // commits in between shows a document twice, never not at all. What is found is read again by the caller, so a posting that
 // outlived its document, or an older text of it, cannot reach a result.
 func (q *search) candidates(ctx context.Context, tx pgx.Tx, tenantID string) ([]int64, int, error) {
-	fresh, folded, frequency, err := readStatistics(ctx, tx, tenantID, q.pool, q.query)
+	stats, err := readStatistics(ctx, tx, tenantID, q)
 	if err != nil {
 		return nil, 0, err
 	}
+	fresh, frequency := stats.fresh, stats.frequency
 	for _, d := range fresh {
 		frequency.count(d.vector, 1)
 	}
-	own, err := readOwn(ctx, tx, tenantID, q)
-	if err != nil {
-		return nil, 0, err
-	}
-	frequency.count(own, -1)
-	all := folded.plus(fresh)
+	frequency.count(stats.own, -1)
+	all := stats.folded.plus(fresh)
 	q.terms, q.known = weigh(q.query, all, frequency)
 	q.average = all.averageLength()
 	if len(q.terms) == 0 {
@@ -101,7 +98,7 @@ func (q *search) scan(s segmentPostings, found *best, isFresh map[int64]bool) {
 	}
 	var ids []int64
 	for ordinal, score := range scores {
-		if float64(score) <= found.floor {
+		if !found.wants(float64(score)) {
 			continue
 		}
 		if ids == nil {

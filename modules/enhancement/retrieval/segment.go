@@ -126,7 +126,7 @@ func decodeIDs(data []byte) []int64 {
 // the same answer.
 type best struct {
 	k     int
-	floor float64 // what a further document has to beat
+	floor float64 // what a further document has to reach
 	found []scored
 }
 
@@ -136,7 +136,7 @@ type scored struct {
 }
 
 func (b *best) add(id int64, score float64) {
-	if score <= b.floor {
+	if !b.wants(score) {
 		return
 	}
 	if b.found = append(b.found, scored{id, score}); len(b.found) >= 4*b.k {
@@ -144,6 +144,9 @@ func (b *best) add(id int64, score float64) {
 		b.floor = b.found[b.k-1].score
 	}
 }
+
+// wants reports whether a document with this score may be among the best. One that only reaches the floor may be, by its id.
+func (b *best) wants(score float64) bool { return score > 0 && score >= b.floor }
 
 // prune sorts what was found, best first, and drops what is beyond the k-th.
 func (b *best) prune() {

@@ -71,18 +71,6 @@ func TestBestKeepsTheHighestInAFixedOrder(t *testing.T) {
 	require.Equal(t, []scored{{98, 49}, {99, 49}, {96, 48}}, b.found)
 }
 
-func TestNearnessNeedsOneSeries(t *testing.T) {
-	t.Parallel()
-	near := nearness(numberOf("INC-1000"), []ticketNumber{
-		numberOf("INC-999"), numberOf("INC-10"), numberOf("REQ-999"), numberOf("unnumbered"),
-	})
-	require.Greater(t, near[0], near[1])
-	require.InDelta(t, 0, near[0]+near[1], 1e-9, "nearer and farther than the candidates at large")
-	require.Zero(t, near[2])
-	require.Zero(t, near[3])
-	require.Equal(t, []float64{0}, nearness(numberOf(""), []ticketNumber{numberOf("1")}))
-}
-
 func TestChooseMergedKeepsSegmentsFew(t *testing.T) {
 	t.Parallel()
 	var segments []segmentRow

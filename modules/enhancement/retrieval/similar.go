@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -18,6 +19,8 @@ type Query struct {
 	Description string
 	// ExcludeTicketID is the ticket's own id: it is never its own result, and its number tells how near others are.
 	ExcludeTicketID string
+	// Requester is the name of the person who asks, where it is known: it is hidden from an embedding server.
+	Requester string
 	// AccountID keeps an MSP's accounts apart: when it is set, only tickets of this account are found.
 	AccountID string
 	// Limit is the most results; 0 takes the configured one.
@@ -31,7 +34,10 @@ type Ranked struct {
 	TicketID string
 	// Probability is the calibrated chance that this ticket has the same cause.
 	Probability float64
-	// Evidence is what the calibration has looked at.
+	// Similarity is the cosine of the meanings, where they are searched too.
+	Similarity float64
+	// Features are what the ranking has looked at, Evidence what the calibration has.
+	Features Features
 	Evidence Calibration
 
 	documentID int64
@@ -46,23 +52,17 @@ func (s *Store) SearchSimilar(ctx context.Context, tenantID string, q Query) ([]
 	if err != nil {
 		return nil, err
 	}
-	ranked = slices.DeleteFunc(ranked, func(r Ranked) bool { return r.Probability < s.cfg.SimilarFloor })
+	ranked = slices.DeleteFunc(ranked, func(r Ranked) bool {
+		return r.Probability < s.cfg.SimilarFloor && (r.Similarity == 0 || r.Similarity < s.cfg.Embeddings.SimilarityFloor)
+	})
 	if len(ranked) == 0 {
 		return nil, nil
 	}
-	var similar []evidence.SimilarTicket
-	err = s.db.InTenantTx(ctx, tenantID, func(ctx context.Context, tx pgx.Tx) error {
-		rows, err := readTickets(ctx, tx, tenantID, ranked)
-		if err != nil {
-			return err
-		}
-		similar = describe(ranked, rows, newExcerpter(q))
-		return nil
-	})
+	rows, err := s.readTickets(ctx, tenantID, ranked)
 	if err != nil {
 		return nil, fmt.Errorf("read similar tickets: %w", err)
 	}
-	return similar, nil
+	return describe(ranked, rows, newExcerpter(q)), nil
 }
 
 func describe(ranked []Ranked, rows map[int64]ticketRow, excerpts *excerpter) []evidence.SimilarTicket {
@@ -95,6 +95,7 @@ func (s *Store) Rank(ctx context.Context, tenantID string, q Query) ([]Ranked, e
 	if q.AccountID != "" {
 		find.tags = append(find.tags, tagTerm(tagAccount+q.AccountID))
 	}
+	embedded := s.embedQuery(ctx, tenantID, q)
 	var candidates []candidateRow
 	err := s.inSearchTx(ctx, tenantID, &find, func(ctx context.Context, tx pgx.Tx, ids []int64) (err error) {
 		candidates, err = readCandidates(ctx, tx, tenantID, ids)
@@ -103,11 +104,14 @@ func (s *Store) Rank(ctx context.Context, tenantID string, q Query) ([]Ranked, e
 	if err != nil {
 		return nil, fmt.Errorf("search similar tickets: %w", err)
 	}
+	near, more := s.nearby(ctx, tenantID, q, embedded(), candidates)
+	candidates = append(candidates, more...)
 	candidates = slices.DeleteFunc(candidates, func(c candidateRow) bool {
 		// The row has the last word: postings may be of an older text, and two tags may share a hash.
 		return c.TicketID == q.ExcludeTicketID || q.AccountID != "" && c.AccountID != q.AccountID || !decode(c.Terms).hasAll(find.tags)
 	})
-	ranked := rerank(&find, q, candidates)
+	ranked := rerank(&find, q, candidates, near)
+	fuse(ranked, near)
 	return ranked[:min(len(ranked), cmp.Or(q.Limit, s.cfg.SimilarLimit))], nil
 }
 
@@ -131,22 +135,27 @@ func (s *Store) inSearchTx(ctx context.Context, tenantID string, find *search, r
 	return nil
 }
 
-// rerank is the second step of the ranking.
-func rerank(find *search, q Query, candidates []candidateRow) []Ranked {
-	self, title, own := find.self(), trigrams(q.Subject), numberOf(q.ExcludeTicketID)
-	numbers := make([]ticketNumber, len(candidates))
-	for i, c := range candidates {
-		numbers[i] = numberOf(c.TicketID)
+// rerank is the second step of the ranking. Of the rows, those count that share a word with the query or its meaning.
+func rerank(find *search, q Query, rows []candidateRow, near []neighbour) []Ranked {
+	self := max(find.self(), math.SmallestNonzeroFloat64)
+	meant := make(map[int64]bool, len(near))
+	for _, n := range near {
+		meant[n.DocumentID] = true
 	}
-	near := nearness(own, numbers)
-	ranked := make([]Ranked, 0, len(candidates))
-	for i, c := range candidates {
-		relevance := score(find.terms, decode(c.Terms), find.average) / self * find.known
-		if relevance == 0 {
-			continue // only its older text shared a word
+	candidates := make([]candidate, 0, len(rows))
+	for _, r := range rows {
+		c := candidate{documentID: r.DocumentID, ticketID: r.TicketID, vector: decode(r.Terms), title: trigrams(r.Subject), number: numberOf(r.TicketID)}
+		// Without relevance, only its older text shared a word.
+		if c.relevance = score(find.terms, c.vector, find.average) / self * find.known; c.relevance > 0 || meant[c.documentID] {
+			candidates = append(candidates, c)
 		}
-		f := features{Relevance: relevance, Wording: likeness(title, trigrams(c.Subject)), Nearness: near[i]}
-		ranked = append(ranked, Ranked{TicketID: c.TicketID, documentID: c.DocumentID, rank: f.rank()})
+	}
+	slices.SortFunc(candidates, func(a, b candidate) int {
+		return cmp.Or(cmp.Compare(b.relevance, a.relevance), cmp.Compare(b.documentID, a.documentID))
+	})
+	ranked := make([]Ranked, len(candidates))
+	for i, f := range compare(q, find.query, candidates) {
+		ranked[i] = Ranked{TicketID: candidates[i].ticketID, documentID: candidates[i].documentID, Features: f, rank: f.Rank(weights)}
 	}
 	slices.SortFunc(ranked, func(a, b Ranked) int {
 		return cmp.Or(cmp.Compare(b.rank, a.rank), cmp.Compare(b.documentID, a.documentID))

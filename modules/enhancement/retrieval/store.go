@@ -2,7 +2,6 @@ package retrieval
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
@@ -76,16 +75,25 @@ const (
 	ORDER BY s.segment_id`
 )
 
-// readStatistics reads the unfolded documents, the size of the rest, and how many documents have each term of the query.
-// Terms that only unfolded documents have come with 0.
-func readStatistics(ctx context.Context, tx pgx.Tx, tenantID string, p pool, query vector) ([]indexed, corpus, frequencies, error) {
-	frequency := make(frequencies, len(query))
-	terms := make([]int64, len(query))
-	for i, e := range query {
+// statistics are what a query is weighed with.
+type statistics struct {
+	fresh     []indexed   // the unfolded documents
+	folded    corpus      // the size of the rest
+	frequency frequencies // of the query's terms; those that only unfolded documents have come with 0
+	own       vector      // the asking ticket, where the history has it
+}
+
+// readStatistics reads them in one round trip.
+func readStatistics(ctx context.Context, tx pgx.Tx, tenantID string, q *search) (statistics, error) {
+	p := q.pool
+	frequency := make(frequencies, len(q.query))
+	terms := make([]int64, len(q.query))
+	for i, e := range q.query {
 		frequency[e.term], terms[i] = 0, int64(e.term)
 	}
 	var fresh []indexed
 	var folded corpus
+	var own vector
 	batch := &pgx.Batch{}
 	batch.Queue(`
 		SELECT document_id, terms FROM search_documents
@@ -107,30 +115,21 @@ func readStatistics(ctx context.Context, tx pgx.Tx, tenantID string, p pool, que
 		})
 		return err
 	})
-	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
-		return nil, corpus{}, nil, fmt.Errorf("read statistics of %ss: %w", p, err)
-	}
-	return fresh, folded, frequency, nil
-}
-
-// readOwn reads the terms under which the asking ticket itself is in the history, and nothing where it is not.
-func readOwn(ctx context.Context, tx pgx.Tx, tenantID string, q *search) (vector, error) {
-	if q.pool != ticketPool || q.own == "" {
-		return nil, nil
-	}
-	var terms []byte
-	err := tx.QueryRow(ctx, `
+	if p == ticketPool && q.own != "" {
+		batch.Queue(`
 		SELECT d.terms
 		FROM ticket_history h
 		JOIN search_documents d ON d.tenant_id = h.tenant_id AND d.pool = $3 AND d.document_id = h.id
-		WHERE h.tenant_id = $1 AND h.ticket_id = $2`, tenantID, q.own, ticketPool).Scan(&terms)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, nil
+		WHERE h.tenant_id = $1 AND h.ticket_id = $2`, tenantID, q.own, p).Query(func(rows pgx.Rows) error {
+			var terms []byte
+			_, err := pgx.ForEachRow(rows, []any{&terms}, func() error { own = decode(terms); return nil })
+			return err
+		})
 	}
-	if err != nil {
-		return nil, fmt.Errorf("read the asking ticket: %w", err)
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+		return statistics{}, fmt.Errorf("read statistics of %ss: %w", p, err)
 	}
-	return decode(terms), nil
+	return statistics{fresh, folded, frequency, own}, nil
 }
 
 // eachSegment reads the postings of the given terms, segment by segment, in one statement and so from one snapshot.

@@ -266,10 +266,10 @@ func TestWritersAndFoldsAtOnce(t *testing.T) {
 		}
 	}
 	require.NoError(t, s.db.InTenantTx(t.Context(), tenant, func(ctx context.Context, tx pgx.Tx) error {
-		fresh, folded, frequency, err := readStatistics(ctx, tx, tenant, ticketPool, analyse("", "vpn"))
-		require.Empty(t, fresh)
-		require.GreaterOrEqual(t, folded.documents, 101)
-		require.Equal(t, folded.documents, frequency[hash("vpn")], "every document has the word")
+		stats, err := readStatistics(ctx, tx, tenant, &search{pool: ticketPool, query: analyse("", "vpn")})
+		require.Empty(t, stats.fresh)
+		require.GreaterOrEqual(t, stats.folded.documents, 101)
+		require.Equal(t, stats.folded.documents, stats.frequency[hash("vpn")], "every document has the word")
 		return err
 	}))
 }
@@ -290,9 +290,9 @@ func TestALateIndexIsFoldedByASearch(t *testing.T) {
 	_, err := s.SearchSimilar(t.Context(), tenant, Query{Subject: "VPN"})
 	require.NoError(t, err)
 	require.NoError(t, s.db.InTenantTx(t.Context(), tenant, func(ctx context.Context, tx pgx.Tx) error {
-		fresh, folded, _, err := readStatistics(ctx, tx, tenant, ticketPool, nil)
-		require.Empty(t, fresh)
-		require.Equal(t, lateAt, folded.documents)
+		stats, err := readStatistics(ctx, tx, tenant, &search{pool: ticketPool})
+		require.Empty(t, stats.fresh)
+		require.Equal(t, lateAt, stats.folded.documents)
 		return err
 	}))
 }

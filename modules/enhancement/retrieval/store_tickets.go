@@ -93,25 +93,27 @@ func readCandidates(ctx context.Context, tx pgx.Tx, tenantID string, ids []int64
 	return pgx.CollectRows(rows, pgx.RowToStructByName[candidateRow])
 }
 
-func readTickets(ctx context.Context, tx pgx.Tx, tenantID string, ranked []Ranked) (map[int64]ticketRow, error) {
+// readTickets reads what is shown of the tickets found.
+func (s *Store) readTickets(ctx context.Context, tenantID string, ranked []Ranked) (map[int64]ticketRow, error) {
 	ids := make([]int64, len(ranked))
 	for i, r := range ranked {
 		ids[i] = r.documentID
 	}
-	rows, err := tx.Query(ctx, `
-		SELECT id, subject, description, resolution, resolved_date, source
-		FROM ticket_history
-		WHERE tenant_id = $1 AND id = ANY($2)`, tenantID, ids)
+	byID := make(map[int64]ticketRow, len(ranked))
+	err := s.db.InTenantBatch(ctx, tenantID, func(b *pgx.Batch) {
+		b.Queue(`
+			SELECT id, subject, description, resolution, resolved_date, source
+			FROM ticket_history
+			WHERE tenant_id = $1 AND id = ANY($2)`, tenantID, ids).Query(func(rows pgx.Rows) error {
+			tickets, err := pgx.CollectRows(rows, pgx.RowToStructByName[ticketRow])
+			for _, t := range tickets {
+				byID[t.ID] = t
+			}
+			return err
+		})
+	})
 	if err != nil {
 		return nil, fmt.Errorf("read tickets: %w", err)
-	}
-	tickets, err := pgx.CollectRows(rows, pgx.RowToStructByName[ticketRow])
-	if err != nil {
-		return nil, fmt.Errorf("read tickets: %w", err)
-	}
-	byID := make(map[int64]ticketRow, len(tickets))
-	for _, t := range tickets {
-		byID[t.ID] = t
 	}
 	return byID, nil
 }

@@ -160,3 +160,9 @@ func (c *Client) usableModels(preferred string) []string {
 	}
 	return usable
 }
+
+// Hide replaces in a text what the model may not see, as in the prompt for a bundle: credentials, personal data, and hosts and
+// addresses unless they are to be kept. Texts that go to another server, such as one for embeddings, go through it too.
+func (c *Client) Hide(b evidence.Bundle, text string) string {
+	return newPseudonyms(b, c.cfg.KeepHosts, c.cfg.KeepAddresses).hide(text)
+}

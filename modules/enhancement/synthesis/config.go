@@ -90,6 +90,9 @@ func (c Config) configured() bool {
 
 func (c Config) models() []string { return append([]string{c.Model}, c.FallbackModels...) }
 
+// maxIdleConns is as many calls as a process may have under way with a high concurrency.
+const maxIdleConns = 512
+
 // httpClient never follows redirects: the key would travel with them.
 func (c Config) httpClient() (*http.Client, error) {
 	var client http.Client
@@ -98,6 +101,8 @@ func (c Config) httpClient() (*http.Client, error) {
 	} else {
 		transport := http.DefaultTransport.(*http.Transport).Clone()
 		transport.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
+		// All calls go to one host; net/http keeps two connections to it by default, and opens a new one for every further call.
+		transport.MaxIdleConns, transport.MaxIdleConnsPerHost = 0, maxIdleConns
 		if c.CAFile != "" {
 			pool, err := authorities(c.CAFile)
 			if err != nil {

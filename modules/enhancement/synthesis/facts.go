@@ -73,7 +73,7 @@ func quotedSteps(text, id string, limit int) []evidence.Step {
 		if len(steps) >= limit {
 			break
 		}
-		if utf8.RuneCountInString(s) < shortestStep || strings.HasSuffix(s, ":") || !strings.Contains(s, " ") || !tellsAnAct(s) || instructionLike.MatchString(s) {
+		if utf8.RuneCountInString(s) < shortestStep || strings.HasSuffix(s, ":") || !strings.Contains(s, " ") || !tellsAnAct(s) || instructionIn(s, strings.ToLower(s)) != "" {
 			continue
 		}
 		steps = append(steps, evidence.Step{Text: clipSentences(s, longestStep), Safety: quotedSafety(s), EvidenceIDs: []string{id}})

@@ -5,11 +5,13 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"aiagents/modules/enhancement/evidence"
 )
 
 var (
-	urlPattern   = regexp.MustCompile(`(?i)\b[a-z][a-z0-9+.-]*://[^\s<>"')\]]*|\bwww\.[^\s<>"')\]]+|\b(?:javascript|data|mailto|vbscript|file|tel):\S+|\b(?:[a-z0-9-]+\.)+[a-z]{2,}/\S*`)
-	obfuscated   = regexp.MustCompile(`(?i)\bhxxps?\b|\[\s*(?:\.|dot|:)\s*\]|\(\s*dot\s*\)|\]\s*\(|!\[|//\w`)
+	urlPattern   = evidence.MustPattern(`(?i)\b[a-z][a-z0-9+.-]*://[^\s<>"')\]]*|\bwww\.[^\s<>"')\]]+|\b(?:javascript|data|mailto|vbscript|file|tel):\S+|\b(?:[a-z0-9-]+\.)+[a-z]{2,}/\S*`)
+	obfuscated   = evidence.MustPattern(`(?i)\bhxxps?\b|\[\s*(?:\.|dot|:)\s*\]|\(\s*dot\s*\)|\]\s*\(|!\[|//\w`)
 	bracketedID  = regexp.MustCompile(`[\[(]((?:T|KB|S|M|A|D)-[^\])\s,;]+)[\])]`)
 	writtenID    = regexp.MustCompile(`(?i)\b(?:T-\d[\w.-]*|KB-[\w-]+|S-[\w.-]*\d[\w.-]*|M-\d+)\b`)
 	serverPath   = regexp.MustCompile(`\\\\([\w.-]+)`)
@@ -24,17 +26,22 @@ var (
 // fault finds the first token of a sentence that the evidence does not cover. An empty cause means that there is none.
 func (g *ground) fault(sentence string) (cause, token string) {
 	s := normalise(sentence)
-	if m := instructionLike.FindString(s); m != "" {
+	lower := strings.ToLower(s)
+	if m := instructionIn(s, lower); m != "" {
 		return "instruction", m
 	}
-	for _, u := range urlPattern.FindAllString(s, -1) {
-		if !g.urlAllowed(u) {
-			return "url", u
+	if urlPattern.Possible(lower) {
+		for _, u := range urlPattern.FindAllString(s, -1) {
+			if !g.urlAllowed(u) {
+				return "url", u
+			}
+			s = strings.Replace(s, u, " ", 1)
 		}
-		s = strings.Replace(s, u, " ", 1)
 	}
-	if m := obfuscated.FindString(s); m != "" {
-		return "url", m
+	if obfuscated.Possible(lower) {
+		if m := obfuscated.FindString(s); m != "" {
+			return "url", m
+		}
 	}
 	if m := longBlob.FindString(s); m != "" {
 		return "identifier", m

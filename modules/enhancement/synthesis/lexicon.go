@@ -1,8 +1,9 @@
 package synthesis
 
 import (
-	"regexp"
 	"strings"
+
+	"aiagents/modules/enhancement/evidence"
 )
 
 func set(words string) map[string]bool {
@@ -36,7 +37,7 @@ var idSuffixes = set(`server host ticket artikel article dienst service port feh
 
 // instructionLike is text that speaks to a model, asks a person for credentials, sends something to an address or number out
 // of a ticket, or runs code from elsewhere. An answer to a technician has no need of it.
-var instructionLike = regexp.MustCompile(`(?i)` + strings.Join([]string{
+var instructionLike = patterns(
 	`\b(?:ignor\w*|disregard|forget|override|bypass)\b.{0,40}\b(?:instruction|prompt|rule|guideline|above|previous|prior)`,
 	`\bignorier\w*\b.{0,40}\b(?:anweisung|regel|vorherig|bisherig|obig)`, `\bignorez\b.{0,40}\b(?:instruction|règle|consigne)`,
 	`\bignor[ae]\w*\b.{0,40}\b(?:instruccion|regla)`, `\bnegeer\b.{0,40}\b(?:instructie|opdracht|regel)`,
@@ -51,4 +52,25 @@ var instructionLike = regexp.MustCompile(`(?i)` + strings.Join([]string{
 	`\b(?:call|dial|phone|text|anrufen|ruf\w*|appel\w*|llam\w*|bel)\b.{0,60}\+?\d[\d ()/-]{6,}\d`,
 	`\|\s*(?:ba|z|c)?sh\b`, `\biex\b`, `\binvoke-(?:expression|webrequest)`, `\bencodedcommand\b`, `\bpowershell\b.{0,40}\s-e(?:nc)?\b`, `\bcertutil\b.{0,30}-urlcache`,
 	`\bmshta\b`, `\bset-mppreference\b`, `\bnet (?:user|localgroup)\b.{0,60}/add`, `\badd-localgroupmember\b`,
-}, "|"))
+)
+
+// patterns are tried one by one: hardly a sentence has a word of more than one of them.
+func patterns(expressions ...string) []*evidence.Pattern {
+	all := make([]*evidence.Pattern, len(expressions))
+	for i, e := range expressions {
+		all[i] = evidence.MustPattern(`(?i)` + e)
+	}
+	return all
+}
+
+// instructionIn returns what in a sentence is like an instruction, if anything is. lower is the sentence in lower case.
+func instructionIn(sentence, lower string) string {
+	for _, p := range instructionLike {
+		if p.Possible(lower) {
+			if m := p.FindString(sentence); m != "" {
+				return m
+			}
+		}
+	}
+	return ""
+}

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"aiagents/db"
-	"aiagents/internal/fault"
 	"aiagents/modules/enhancement/retrieval"
 )
 
@@ -56,66 +55,24 @@ const (
 // Run loads the data into tenants of its own, searches each query within its tenant, and removes what it loaded. The
 // documents have no resolution, so searches do without that filter; everything else is as in production.
 func Run(ctx context.Context, database *db.DB, o Options) (report Report, err error) {
-	corpus, err := readDocuments(o.Data, "corpus.jsonl.gz")
+	data, err := readDataset(o.Data, o.Split)
 	if err != nil {
 		return report, err
 	}
-	queries, err := readDocuments(o.Data, "queries."+o.Split+".jsonl.gz")
-	if err != nil {
-		return report, err
-	}
-	relevant, err := readLabels(o.Data, "qrels."+o.Split+".tsv.gz")
-	if err != nil {
-		return report, err
-	}
-	log := o.Log
-	if log == nil {
-		log = slog.New(slog.DiscardHandler)
-	}
-	store := retrieval.New(database, retrieval.DefaultConfig(), log)
-	byTenant := map[string][]document{}
-	for _, d := range corpus {
-		byTenant[d.Tenant] = append(byTenant[d.Tenant], d)
-	}
-	defer func() {
-		for tenant := range byTenant {
-			if perr := store.Purge(context.WithoutCancel(ctx), tenantPrefix+tenant); err == nil {
-				err = perr
-			}
-		}
-	}()
 	report.Split = o.Split
-	started := time.Now()
-	for tenant, documents := range byTenant {
-		if err := load(ctx, store, tenant, documents); err != nil {
-			return report, err
-		}
-	}
-	report.ImportMS = float64(time.Since(started).Microseconds()) / 1000 / float64(max(1, len(corpus)))
-	return report, report.measure(ctx, store, byTenant, queries, relevant)
-}
-
-func load(ctx context.Context, store *retrieval.Store, tenant string, documents []document) error {
-	for batch := range slices.Chunk(documents, importBatch) {
-		tickets := make([]retrieval.Ticket, len(batch))
-		for i, d := range batch {
-			tickets[i] = retrieval.Ticket{ID: d.ID, Subject: d.Title, Description: d.Text, Source: "import"}
-		}
-		if _, err := store.UpsertTickets(ctx, tenantPrefix+tenant, tickets); err != nil {
-			return fmt.Errorf("load tenant %s: %w", tenant, err)
-		}
-	}
-	return nil
+	err = data.inDatabase(ctx, database, o.Log, func(store *retrieval.Store, took time.Duration) error {
+		report.ImportMS = float64(took.Microseconds()) / 1000 / float64(max(1, len(data.corpus)))
+		return report.measure(ctx, store, data)
+	})
+	return report, err
 }
 
 // measure searches every query twice: for the ranking among all documents, and for the probabilities after every second
 // query has lost its answers. In life many tickets have no precedent, and a probability must be able to say so.
-func (r *Report) measure(ctx context.Context, store *retrieval.Store, corpus map[string][]document, queries []document, relevant labels) error {
+func (r *Report) measure(ctx context.Context, store *retrieval.Store, data dataset) error {
+	queries, relevant, corpus := data.queries, data.relevant, data.byTenant()
 	var all []measured
 	for _, q := range queries {
-		if len(relevant[q.ID]) == 0 {
-			return fault.Newf(fault.Invalid, "query %s has no label", q.ID)
-		}
 		started := time.Now()
 		ranked, err := find(ctx, store, q)
 		if err != nil {

@@ -40,6 +40,31 @@ func TestRankingHoldsItsFloor(t *testing.T) {
 	require.Contains(t, string(encoded), `"ndcg_at_10"`)
 }
 
+// TestAblation guards the reason for each part of the ranking, and that numbers which tell nothing do no harm.
+func TestAblation(t *testing.T) {
+	t.Parallel()
+	data, full := "testdata/duplicates", false
+	if folder := os.Getenv("RETRIEVAL_DATA"); folder != "" {
+		data, full = folder, true
+	}
+	ablation, err := Ablate(t.Context(), dbtest.New(t).DB, Options{Data: data, Split: "dev"})
+	require.NoError(t, err)
+	var table bytes.Buffer
+	require.NoError(t, ablation.WriteTable(&table))
+	t.Log("\n" + table.String())
+	of := map[string]Variant{}
+	for _, v := range ablation.Variants {
+		of[v.Name] = v
+	}
+	text, random := of["text: all four"].All, of["numbers at random: all"].All
+	require.Greater(t, text, of["BM25 only"].All)
+	require.GreaterOrEqual(t, random, of["numbers at random: text"].All-0.01, "numbers that tell nothing do no harm")
+	require.Less(t, of["numbers at random: always trusted"].All, text-0.03, "believed blindly, they do")
+	if full {
+		require.GreaterOrEqual(t, of["all, as searches rank"].LeftOut, text, "neutral or better on tenants that the weights have not seen")
+	}
+}
+
 // TestScale is a smoke test. RETRIEVAL_SCALE=10000,100000,1000000 makes it the benchmark.
 func TestScale(t *testing.T) {
 	t.Parallel()

@@ -50,14 +50,14 @@ func Scale(ctx context.Context, database *db.DB, o ScaleOptions) (steps []ScaleS
 			err = perr
 		}
 	}()
-	writer := newWriter()
+	corpus := NewCorpus()
 	stored := 0
 	for _, size := range o.Sizes {
 		started, before := time.Now(), stored
 		for stored < size {
 			batch := make([]retrieval.Ticket, min(500, size-stored))
 			for i := range batch {
-				batch[i] = writer.ticket(stored + i)
+				batch[i] = corpus.Ticket(stored + i)
 			}
 			if _, err := store.UpsertTickets(ctx, scaleTenant, batch); err != nil {
 				return steps, fmt.Errorf("grow to %d tickets: %w", size, err)
@@ -71,10 +71,10 @@ func Scale(ctx context.Context, database *db.DB, o ScaleOptions) (steps []ScaleS
 		if stored > before {
 			step.LoadMS = float64(time.Since(started).Microseconds()) / 1000 / float64(stored-before)
 		}
-		if err := timeQueries(ctx, store, writer, stored, o.Queries, &step); err != nil {
+		if err := timeQueries(ctx, store, corpus, stored, o.Queries, &step); err != nil {
 			return steps, err
 		}
-		if err := timeInserts(ctx, database, store, writer, stored, o.Inserts, &step); err != nil {
+		if err := timeInserts(ctx, database, store, corpus, stored, o.Inserts, &step); err != nil {
 			return steps, err
 		}
 		stored += o.Inserts
@@ -83,12 +83,12 @@ func Scale(ctx context.Context, database *db.DB, o ScaleOptions) (steps []ScaleS
 	return steps, nil
 }
 
-func timeQueries(ctx context.Context, store *retrieval.Store, w *writer, stored, queries int, step *ScaleStep) error {
+func timeQueries(ctx context.Context, store *retrieval.Store, w *Corpus, stored, queries int, step *ScaleStep) error {
 	times := make([]time.Duration, 0, queries)
 	for i := range queries {
-		original := w.ticket(int(uint64(i) * 7919 % uint64(stored)))
+		original := w.Ticket(int(uint64(i) * 7919 % uint64(stored)))
 		started := time.Now()
-		ranked, err := store.Rank(ctx, scaleTenant, w.garbled(original))
+		ranked, err := store.Rank(ctx, scaleTenant, w.Garbled(original))
 		if err != nil {
 			return fmt.Errorf("search among %d tickets: %w", stored, err)
 		}
@@ -101,13 +101,13 @@ func timeQueries(ctx context.Context, store *retrieval.Store, w *writer, stored,
 	return nil
 }
 
-func timeInserts(ctx context.Context, database *db.DB, store *retrieval.Store, w *writer, stored, inserts int, step *ScaleStep) error {
+func timeInserts(ctx context.Context, database *db.DB, store *retrieval.Store, w *Corpus, stored, inserts int, step *ScaleStep) error {
 	if inserts == 0 {
 		return nil
 	}
 	times := make([]time.Duration, 0, inserts)
 	for i := range inserts {
-		ticket := w.ticket(stored + i)
+		ticket := w.Ticket(stored + i)
 		started := time.Now()
 		err := database.InTenantTx(ctx, scaleTenant, func(ctx context.Context, tx pgx.Tx) error {
 			return store.UpsertTicketTx(ctx, tx, scaleTenant, ticket)
@@ -135,12 +135,13 @@ func WriteScaleTable(w io.Writer, steps []ScaleStep) error {
 // vocabulary is about what a large history has, names and codes aside.
 const vocabulary = 60_000
 
-// writer makes up tickets. A number always gives the same ticket.
-type writer struct{ words []string }
+// Corpus makes up tickets. A number always gives the same ticket.
+type Corpus struct{ words []string }
 
-func newWriter() *writer {
+// NewCorpus spells the vocabulary.
+func NewCorpus() *Corpus {
 	syllables := strings.Fields("ba ce di fo gu la me ni po ru sa te vi zo ku pra ste blo cri fla gro tru spe")
-	w := &writer{words: make([]string, vocabulary)}
+	w := &Corpus{words: make([]string, vocabulary)}
 	for i := range w.words {
 		var word strings.Builder
 		for n := i + len(syllables); n > 0; n /= len(syllables) {
@@ -151,7 +152,8 @@ func newWriter() *writer {
 	return w
 }
 
-func (w *writer) ticket(number int) retrieval.Ticket {
+// Ticket is a past ticket.
+func (w *Corpus) Ticket(number int) retrieval.Ticket {
 	random := rand.New(rand.NewPCG(uint64(number), 42))
 	zipf := rand.NewZipf(random, 1.1, 6, vocabulary-1)
 	text := func(n int) string {
@@ -171,8 +173,8 @@ func (w *writer) ticket(number int) retrieval.Ticket {
 	}
 }
 
-// garbled is a query that another person with the same trouble might have written: a third of the words are others.
-func (w *writer) garbled(t retrieval.Ticket) retrieval.Query {
+// Garbled is a query that another person with the same trouble might have written: a third of the words are others.
+func (w *Corpus) Garbled(t retrieval.Ticket) retrieval.Query {
 	random := rand.New(rand.NewPCG(uint64(len(t.Description)), 7))
 	change := func(text string) string {
 		words := strings.Fields(text)

@@ -6,14 +6,18 @@ import (
 	"text/tabwriter"
 )
 
+func writeMetrics(w io.Writer, all []Metrics) {
+	fmt.Fprintln(w, "tenant\tdocuments\tqueries\tMRR@10\tMAP@100\tP@1\tR@5\tR@10\tnDCG@10\tms median\tms p95\t")
+	for _, m := range all {
+		fmt.Fprintf(w, "%s\t%d\t%d\t%.4f\t%.4f\t%.4f\t%.4f\t%.4f\t%.4f\t%.1f\t%.1f\t\n", m.Tenant, m.Documents, m.Queries,
+			m.MRR10, m.MAP100, m.P1, m.Recall5, m.Recall10, m.NDCG10, m.MedianMS, m.P95MS)
+	}
+}
+
 // WriteTable prints the report for people.
 func (r Report) WriteTable(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "tenant\tdocuments\tqueries\tMRR@10\tMAP@100\tP@1\tR@5\tR@10\tnDCG@10\tms median\tms p95\t")
-	for _, m := range append([]Metrics{r.Overall}, r.Tenants...) {
-		fmt.Fprintf(t, "%s\t%d\t%d\t%.4f\t%.4f\t%.4f\t%.4f\t%.4f\t%.4f\t%.1f\t%.1f\t\n", m.Tenant, m.Documents, m.Queries,
-			m.MRR10, m.MAP100, m.P1, m.Recall5, m.Recall10, m.NDCG10, m.MedianMS, m.P95MS)
-	}
+	writeMetrics(t, append([]Metrics{r.Overall}, r.Tenants...))
 	fmt.Fprintf(t, "\nstored and indexed in %.2f ms a document\n\n", r.ImportMS)
 	fmt.Fprintln(t, "probabilities, with the answers of every second query taken out of the history")
 	fmt.Fprintln(t, "probability\tresults\tpredicted\tobserved\t")

@@ -1,0 +1,75 @@
+package retrieval
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func numbered(ids ...string) []candidate {
+	candidates := make([]candidate, len(ids))
+	for i, id := range ids {
+		candidates[i].number = numberOf(id)
+	}
+	return candidates
+}
+
+func TestNearnessNeedsOneSeries(t *testing.T) {
+	t.Parallel()
+	near := nearness(numberOf("INC-1000"), numbered("INC-999", "INC-10", "REQ-999", "unnumbered"))
+	require.Greater(t, near[0], near[1])
+	require.InDelta(t, 0, near[0]+near[1], 1e-9, "nearer and farther than the candidates at large")
+	require.Zero(t, near[2])
+	require.Zero(t, near[3])
+	require.Equal(t, []float64{0}, nearness(numberOf(""), numbered("1")))
+}
+
+// TestNumbersAreTrustedWhereTroublesComeInBursts makes ten troubles of six tickets each: numbered as they came, and at random.
+func TestNumbersAreTrustedWhereTroublesComeInBursts(t *testing.T) {
+	t.Parallel()
+	random := rand.New(rand.NewPCG(3, 4))
+	make60 := func(id func(int) string) []candidate {
+		candidates := make([]candidate, 60)
+		for i := range candidates {
+			text := fmt.Sprintf("shared trouble%d cause%d effect%d word%d", i/6, i/6, i/6, random.IntN(30))
+			candidates[i] = candidate{vector: analyse("", text), number: numberOf(id(i))}
+		}
+		rarity := rarityOf(candidates)
+		for i := range candidates {
+			candidates[i].profile = profile(candidates[i].vector, rarity)
+		}
+		return candidates
+	}
+	require.Equal(t, 1.0, bursts(make60(func(i int) string { return fmt.Sprint(1000*(i/6) + i%6) })))
+	permutation := random.Perm(60)
+	require.Less(t, bursts(make60(func(i int) string { return fmt.Sprint(7 * permutation[i]) })), 0.3)
+	require.Zero(t, bursts(make60(func(i int) string { return fmt.Sprintf("%d-x", i) })), "no numbers")
+	require.Zero(t, bursts(make60(func(i int) string { return fmt.Sprintf("S%d-%d", i, i) })), "each a series of its own")
+	require.Zero(t, bursts(nil))
+}
+
+func TestWhatIsLikeEverythingIsCommon(t *testing.T) {
+	t.Parallel()
+	candidates := []candidate{}
+	for _, text := range []string{"crash start page", "crash start menu", "crash start disk", "crash fan noise"} {
+		candidates = append(candidates, candidate{vector: analyse("", text), relevance: 0.5})
+	}
+	rarity := rarityOf(candidates)
+	for i := range candidates {
+		candidates[i].profile = profile(candidates[i].vector, rarity)
+	}
+	common := commonness(candidates)
+	require.Greater(t, common[0], common[3])
+}
+
+func TestATitleIsExplainedByTheBody(t *testing.T) {
+	t.Parallel()
+	candidates := []candidate{{vector: analyse("spooler stopped", "nobody prints")}, {vector: analyse("badge reader", "door")}}
+	query := analyse("cannot print", "the spooler has stopped again")
+	rarity := rarityOf(candidates)
+	require.InDelta(t, 1, explained(candidates[0].vector, query, rarity), 1e-9)
+	require.Zero(t, explained(candidates[1].vector, query, rarity))
+	require.Zero(t, explained(analyse("", "spooler"), query, rarity), "no title")
+}
