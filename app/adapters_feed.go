@@ -8,6 +8,7 @@ import (
 	"aiagents/modules/enhancement"
 	"aiagents/modules/enhancement/feed"
 	"aiagents/modules/enhancement/retrieval"
+	"aiagents/modules/enhancement/systems"
 	"aiagents/modules/notifier"
 	"aiagents/modules/tenant"
 )
@@ -45,6 +46,41 @@ func (a lister) ListSolutions(ctx context.Context, tenantID string, start int) (
 		out = append(out, feed.Solution{ID: s.ID, Title: s.Title, Body: s.HTML})
 	}
 	return out, page.Next, err
+}
+
+func (a lister) ListAssets(ctx context.Context, tenantID string, start int) ([]feed.Asset, int, error) {
+	page, err := a.notes.ListAssets(ctx, tenantID, start)
+	var out []feed.Asset
+	for _, x := range page.Assets {
+		out = append(out, feed.Asset{ID: x.ID, Name: x.Name, IP: x.IP, Type: x.Type, Location: x.Site})
+	}
+	return out, page.Next, err
+}
+
+// machines: feed keeps a desk's assets in the inventory.
+type machines struct {
+	inventory *systems.Inventory
+	tenants   *tenant.Module
+}
+
+// Mirror refuses a tenant with several MSP accounts, as reading its inventory does.
+func (a machines) Mirror(ctx context.Context, tenantID string) (feed.Mirror, error) {
+	if _, err := oneAccount(ctx, a.tenants, tenantID); err != nil {
+		return nil, err
+	}
+	m, err := a.inventory.Mirror(ctx, tenantID)
+	return mirror{m}, err
+}
+
+type mirror struct{ *systems.Mirror }
+
+func (m mirror) Put(ctx context.Context, assets []feed.Asset) (feed.Change, int, error) {
+	out := make([]systems.Asset, len(assets))
+	for i, a := range assets {
+		out[i] = systems.Asset(a)
+	}
+	added, changed, skipped, err := m.Mirror.Put(ctx, out)
+	return feed.Change{Added: added, Updated: changed, Unchanged: len(assets) - added - changed - skipped}, skipped, err
 }
 
 // copies: feed keeps tickets and articles in retrieval.
@@ -93,5 +129,6 @@ func (a fed) Tenant(ctx context.Context, tenantID string) (feed.Tenant, error) {
 	t, err := a.tenants.Get(ctx, tenantID)
 	return feed.Tenant{
 		OnboardedAt: t.CreatedAt, Disabled: t.Disabled(), CanList: t.Edition != tenant.Generic && t.APIKey.IsSet(),
+		Assets: t.Preferences.SyncAssets && len(t.Settings.AccountIDs) < 2,
 	}, err
 }

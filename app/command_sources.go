@@ -161,7 +161,7 @@ unless --prune retires them.`,
 	}
 	tenantFlag(load, &tenantID)
 	load.Flags().BoolVar(&options.Prune, "prune", false, "retire hosts that the file does not have")
-	group.AddCommand(c.outputFlag(load))
+	group.AddCommand(c.outputFlag(load), c.outputFlag(c.inventorySync()))
 	return group
 }
 

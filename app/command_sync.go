@@ -69,6 +69,31 @@ removed.`,
 	return sync
 }
 
+func (c *cli) inventorySync() *cobra.Command {
+	var tenantID string
+	sync := &cobra.Command{
+		Use: "sync", Short: "Mirror the assets of ServiceDesk Plus", Args: cobra.NoArgs,
+		Long: `Mirrors the assets of the desk into the inventory. What was imported is never overwritten; a host that the desk no longer lists
+is retired. Addresses come with on-premises builds from 15100 on; others list names only. The tenant's preference sync_assets
+does this by itself every feed.assets_interval.`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := needTenant(tenantID); err != nil {
+				return err
+			}
+			return c.withSystem(cmd.Context(), func(ctx context.Context, s *system) error {
+				bar := c.bar("assets")
+				res, err := onceFree(ctx, func() (feed.Result, error) {
+					return s.feed.SyncAssets(ctx, tenantID, func(p feed.Progress) { bar.set(int64(p.Listed), 0) })
+				})
+				bar.done()
+				return errors.Join(c.printSync(res), err)
+			})
+		},
+	}
+	tenantFlag(sync, &tenantID)
+	return sync
+}
+
 // feedPatience is how long a command waits for a run of the same feed to end, or for the lease of a dead one to run out.
 const feedPatience = 2 * time.Minute
 

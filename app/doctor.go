@@ -112,6 +112,7 @@ func (d *doctor) examine(ctx context.Context) []finding {
 	if s == nil {
 		rest.warn("tenants", "", "skipped: see the failures above")
 	} else {
+		d.identity(ctx, &rest, s)
 		d.housekeeping(ctx, &rest, s)
 		d.tenants(ctx, &rest, s, primary, listening)
 	}

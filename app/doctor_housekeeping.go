@@ -3,7 +3,29 @@ package app
 import (
 	"context"
 	"strings"
+	"time"
 )
+
+// identity tells whether the database was restored or failed over, since notes are looked for before they are written then.
+func (d *doctor) identity(ctx context.Context, f *findings, s *system) {
+	const check = "database identity"
+	ctx, cancel := context.WithTimeout(ctx, doctorStepTime)
+	defer cancel()
+	at, known, err := s.notes.Restored(ctx)
+	until := at.Add(d.cfg.Notifier.VerifyAfterRestore)
+	switch {
+	case d.cfg.Notifier.VerifyBeforePost:
+		f.ok(check, "every ticket is looked at before its note is written: notifier.verify_before_post is set")
+	case err != nil:
+		f.warn(check, "after a restore or failover set AI_AGENTS_NOTIFIER_VERIFY_BEFORE_POST=true, see docs/runbooks/restore.md",
+			"the server does not tell it, so a restore is not noticed: %s", explain(err))
+	case known && d.now().Before(until):
+		f.ok(check, "restored or failed over at %s: until %s a ticket is looked at before its note is written",
+			at.UTC().Format(time.RFC3339), until.UTC().Format(time.RFC3339))
+	default:
+		f.ok(check, "known; a restore would be noticed")
+	}
+}
 
 // housekeeping examines the periodic tasks: one that fails or does not run is noticed here before a disk is full.
 func (d *doctor) housekeeping(ctx context.Context, f *findings, s *system) {

@@ -96,3 +96,24 @@ func TestATicketWhoseWebhookNeverCameGetsItsNote(t *testing.T) {
 	require.Empty(t, d.Notes(before), "created before the tenant was onboarded")
 	require.Empty(t, d.Notes(closed))
 }
+
+// The desk's assets fill the inventory, so that the next note knows the machine.
+func TestAssetsOfTheDeskAreKnownToTheNextNote(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	acme := h.tenant("acme", h.newDesk(servicedesk.Options{NewAssets: true}), nil)
+	id := acme.desk.AddAsset(servicedesk.Asset{Name: "fs-01", IP: "10.0.0.5", Type: "File server", Site: "Hall 1"})
+	sync := func(want string) {
+		t.Helper()
+		code, out, errOut := h.cli("", "inventory", "sync", "--tenant", "acme", "--output", "json")
+		require.Zero(t, code, errOut)
+		require.Contains(t, out, want)
+	}
+	sync(`"added": 1`)
+	ticket := acme.file(servicedesk.Ticket{Subject: "Share is slow", Description: "Files on 10.0.0.5 open slowly"})
+	require.Contains(t, acme.note(ticket).Description, "Hall 1")
+	acme.desk.RemoveAsset(id)
+	acme.desk.AddAsset(servicedesk.Asset{Name: "fs-02", IP: "10.0.0.6"})
+	sync(`"removed": 1`)
+	require.Equal(t, "servicedesk", scan[string](h, `SELECT source FROM system_inventory WHERE hostname = 'fs-01' AND deleted_at IS NOT NULL`))
+}

@@ -12,6 +12,7 @@ import (
 	"aiagents/app/housekeeping"
 	"aiagents/internal/fault"
 	"aiagents/modules/enhancement/feed"
+	"aiagents/modules/tenant"
 )
 
 // The clocks and limits of housekeeping.
@@ -30,11 +31,13 @@ type (
 	reconcileArgs struct{}
 	ticketsArgs   struct{}
 	solutionsArgs struct{}
+	assetsArgs    struct{}
 	retainArgs    struct{}
 	expireArgs    struct{}
 	purgeArgs     struct{}
 	tidyArgs      struct{}
 	jobsArgs      struct{}
+	canaryArgs    struct{}
 	embedArgs     struct{}
 )
 
@@ -43,11 +46,13 @@ func (sweepArgs) Kind() string     { return "sweep_notes" }
 func (reconcileArgs) Kind() string { return "reconcile_tickets" }
 func (ticketsArgs) Kind() string   { return "sync_tickets" }
 func (solutionsArgs) Kind() string { return "sync_solutions" }
+func (assetsArgs) Kind() string    { return "sync_assets" }
 func (retainArgs) Kind() string    { return "retain_history" }
 func (expireArgs) Kind() string    { return "expire_tickets" }
 func (purgeArgs) Kind() string     { return "purge_inventory" }
 func (tidyArgs) Kind() string      { return "tidy_tenants" }
 func (jobsArgs) Kind() string      { return "check_finished_jobs" }
+func (canaryArgs) Kind() string    { return canaryTask }
 func (embedArgs) Kind() string     { return "embed_tickets" }
 
 // newHousekeeping is every periodic task of the program, on one screen.
@@ -74,6 +79,10 @@ func (s *system) newHousekeeping(cfg Config, logger *slog.Logger) {
 		Does: "mirror the desks' approved solutions", Every: feed.Tick(cfg.Feed.SolutionsInterval), Limit: walkTime,
 		Run: wet(s.feed.SyncAllSolutions),
 	})
+	housekeeping.Add[assetsArgs](m, w, housekeeping.Task{
+		Does: "mirror the desks' assets into inventories, for tenants that want it", Every: feed.Tick(cfg.Feed.AssetsInterval),
+		Limit: walkTime, Run: wet(s.feed.SyncAllAssets),
+	})
 	housekeeping.Add[retainArgs](m, w, housekeeping.Task{
 		Does: "delete enhancements past enhancement.history_retention", Every: hourly, Limit: hourly, DryRun: true,
 		Run: s.enhancements.Retain,
@@ -97,6 +106,14 @@ func (s *system) newHousekeeping(cfg Config, logger *slog.Logger) {
 		Run: wet(func(ctx context.Context) (housekeeping.Rows, error) {
 			return s.checkFinishedJobs(ctx, cfg.Housekeeping)
 		}),
+	})
+	var every time.Duration
+	if cfg.Housekeeping.Canary {
+		every = canaryEvery
+	}
+	housekeeping.Add[canaryArgs](m, w, housekeeping.Task{
+		Does: "send a synthetic webhook through the whole system and wait for its note", Every: every, Limit: canaryEvery,
+		Run: wet(s.canary.sing),
 	})
 	if cfg.Retrieval.Embeddings.Enabled {
 		housekeeping.Add[embedArgs](m, w, housekeeping.Task{
@@ -136,6 +153,9 @@ func (s *system) eachTenant(ctx context.Context, do func(tenantID string) (int64
 // sweepNotes counts the notes that it settled and the doubles that it removed.
 func (s *system) sweepNotes(ctx context.Context, logger *slog.Logger) (housekeeping.Rows, error) {
 	return s.eachTenant(ctx, func(id string) (int64, error) {
+		if id == tenant.Canary {
+			return 0, nil // its notes stand nowhere
+		}
 		result, err := s.notes.Sweep(ctx, id)
 		if result.DuplicatesRemoved > 0 || result.DuplicatesLeft > 0 {
 			logger.WarnContext(ctx, "doubled notes were found", "tenant_id", id,

@@ -26,9 +26,13 @@ import (
 	"aiagents/internal/fault"
 )
 
-// rescueAfter is River's own second net for jobs of dead workers; the first is reclaim.go. It must exceed every job's
-// timeout.
+// rescueMargin is how much longer than its time limit a job may run before it counts as stuck, which reclaim.go decides by the
+// database's clock.
 const rescueMargin = 35 * time.Second
+
+// riverRescue keeps River's own rescuer out of that: it goes by the clock of the leader's machine, and one that is a few minutes
+// ahead would hand on every running job, and have its model asked twice.
+const riverRescue = 24 * time.Hour
 
 // housekeepers is how many periodic tasks run at once in a process: all of them, since most wait for a desk or for rows.
 const housekeepers = 12
@@ -65,7 +69,7 @@ func workerQueues(cfg Config) map[string]river.QueueConfig {
 }
 
 // newWorkerClient is the client of the work and all roles.
-func newWorkerClient(d *db.DB, workers *river.Workers, periodic []*river.PeriodicJob, cfg Config, tel *telemetry) (*queueClient, error) {
+func newWorkerClient(d *db.DB, workers *river.Workers, periodic []*river.PeriodicJob, running *runningJobs, cfg Config, tel *telemetry) (*queueClient, error) {
 	driver := listeningDriver{riverpgxv5.New(d.Pool()), riverpgxv5.New(d.ListenPool())}
 	client, err := river.NewClient(driver, &river.Config{
 		ID:                          newClientID(),
@@ -78,11 +82,11 @@ func newWorkerClient(d *db.DB, workers *river.Workers, periodic []*river.Periodi
 		DiscardedJobRetentionPeriod: cfg.Housekeeping.DiscardedJobs,
 
 		JobTimeout:           cfg.Enhancement.JobTimeout,
-		RescueStuckJobsAfter: cfg.Enhancement.JobTimeout + rescueMargin,
+		RescueStuckJobsAfter: riverRescue,
 		SoftStopTimeout:      cfg.Worker.SoftStop,
 		Logger:               quiet(tel.logger),
 		ErrorHandler:         jobErrors{tel.logger},
-		Middleware:           []rivertype.Middleware{jobContext(tel.tracer)},
+		Middleware:           []rivertype.Middleware{jobContext(tel.tracer), running.middleware()},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open job queue: %w", err)

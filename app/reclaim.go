@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/riverqueue/river"
 
 	"aiagents/db"
 )
@@ -23,12 +24,19 @@ const reclaimLock = 0x61695265636c616d
 //
 // It is safe to be wrong about a silent worker: the row of an enhancement fences whoever comes back.
 type heartbeats struct {
-	db        *db.DB
-	clientID  string
-	interval  time.Duration
-	logger    *slog.Logger
-	reclaimed prometheus.Counter
-	alive     prometheus.Gauge
+	db       *db.DB
+	clientID string
+	interval time.Duration
+	// stuckAfter is the age at which a running job of a note has hung or was forgotten, even if its worker lives.
+	stuckAfter time.Duration
+	logger     *slog.Logger
+	reclaimed  prometheus.Counter
+	suspended  prometheus.Counter
+	alive      prometheus.Gauge
+	running    *runningJobs
+
+	// ticked is when run last came by, whatever became of the beat: a gap means that this process stood still.
+	ticked time.Time
 
 	// last is this worker's last beat that succeeded; others are judged from judgeFrom on. After a long outage of the
 	// database all workers look silent for a moment, so nobody sweeps before the others had the time to beat again. A short
@@ -36,9 +44,12 @@ type heartbeats struct {
 	last, judgeFrom time.Time
 }
 
-func newHeartbeats(d *db.DB, clientID string, interval time.Duration, logger *slog.Logger) *heartbeats {
+func newHeartbeats(d *db.DB, clientID string, interval, stuckAfter time.Duration, running *runningJobs, logger *slog.Logger) *heartbeats {
 	return &heartbeats{
-		db: d, clientID: clientID, interval: interval, logger: logger,
+		db: d, clientID: clientID, interval: interval, stuckAfter: stuckAfter, running: running, logger: logger,
+		suspended: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "aiagents_jobs_suspended_total", Help: "Running jobs given up because this worker had stood still or was cut off for longer than its lease.",
+		}),
 		reclaimed: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "aiagents_jobs_reclaimed_total", Help: "Running jobs taken from silent workers and queued again.",
 		}),
@@ -49,7 +60,7 @@ func newHeartbeats(d *db.DB, clientID string, interval time.Duration, logger *sl
 }
 
 func (h *heartbeats) collectors() []prometheus.Collector {
-	return []prometheus.Collector{h.reclaimed, h.alive}
+	return []prometheus.Collector{h.reclaimed, h.suspended, h.alive}
 }
 
 // run beats until ctx ends, and says goodbye then, so that a restart hands over at once.
@@ -57,6 +68,7 @@ func (h *heartbeats) run(ctx context.Context) {
 	ticker := time.NewTicker(h.interval)
 	defer ticker.Stop()
 	for {
+		h.notice(ctx, time.Now())
 		if err := h.beat(ctx); err != nil && ctx.Err() == nil {
 			h.logger.WarnContext(ctx, "heartbeat failed", "error", err)
 		}
@@ -69,6 +81,24 @@ func (h *heartbeats) run(ctx context.Context) {
 	}
 }
 
+// notice gives up all running jobs when this process stood still for longer than its lease (stopped, or its machine paused):
+// others have taken them over by now, and must not be raced to the model. It goes before the beat, which may take a while.
+func (h *heartbeats) notice(ctx context.Context, now time.Time) {
+	before := h.ticked
+	h.ticked = now
+	if before.IsZero() || now.Sub(before) <= h.silence() {
+		return
+	}
+	h.giveUp(ctx, h.running.ids(), "this worker stood still for longer than its lease; its jobs are left to others")
+}
+
+func (h *heartbeats) giveUp(ctx context.Context, jobs []int64, why string) {
+	if n := h.running.cancel(jobs); n > 0 {
+		h.suspended.Add(float64(n))
+		h.logger.WarnContext(ctx, why, "jobs", n)
+	}
+}
+
 func (h *heartbeats) beat(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, h.interval)
 	defer cancel()
@@ -77,28 +107,34 @@ func (h *heartbeats) beat(ctx context.Context) error {
 		h.judgeFrom = now.Add(2 * h.interval)
 	}
 	var reclaimed int64
+	var lost []int64
 	err := h.db.InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		var alive int
+		var expired bool
 		err := tx.QueryRow(ctx, `
 			WITH beat AS (
 			  INSERT INTO worker_heartbeats (client_id, seen_at) VALUES ($1, now())
 			  ON CONFLICT (client_id) DO UPDATE SET seen_at = now())
-			SELECT 1 + count(*) FROM worker_heartbeats
-			WHERE client_id <> $1 AND seen_at > now() - $2::interval`, h.clientID, h.silence()).Scan(&alive)
+			SELECT 1 + count(*) FILTER (WHERE client_id <> $1 AND seen_at > now() - $2::interval),
+			       coalesce(bool_or(client_id = $1 AND seen_at <= now() - $2::interval), false)
+			FROM worker_heartbeats`, h.clientID, h.silence()).Scan(&alive, &expired)
 		if err != nil {
 			return fmt.Errorf("beat: %w", err)
 		}
 		h.alive.Set(float64(alive))
-		if now.Before(h.judgeFrom) {
-			return nil
+		if expired {
+			if lost, err = h.lostTx(ctx, tx); err != nil {
+				return err
+			}
 		}
-		reclaimed, err = h.sweepTx(ctx, tx)
+		reclaimed, err = h.sweepTx(ctx, tx, !now.Before(h.judgeFrom))
 		return err
 	})
 	if err != nil {
 		return err
 	}
 	h.last = now
+	h.giveUp(ctx, lost, "this worker was cut off for longer than its lease; jobs that others have taken over are left to them")
 	if reclaimed > 0 {
 		h.reclaimed.Add(float64(reclaimed))
 		h.logger.WarnContext(ctx, "jobs of silent workers were queued again", "jobs", reclaimed)
@@ -108,12 +144,46 @@ func (h *heartbeats) beat(ctx context.Context) error {
 
 func (h *heartbeats) silence() time.Duration { return silentBeats * h.interval }
 
+// lostTx lists the jobs that this worker believes to run and does not own any more. After an outage of the database that all
+// workers saw, nobody has taken any, and what is in hand is worth keeping.
+func (h *heartbeats) lostTx(ctx context.Context, tx pgx.Tx) ([]int64, error) {
+	rows, err := tx.Query(ctx, `
+		SELECT m.id FROM unnest($1::bigint[]) AS m (id)
+		WHERE NOT EXISTS (SELECT 1 FROM river_job j WHERE j.id = m.id AND j.state = 'running'
+		                  AND j.attempted_by[array_upper(j.attempted_by, 1)] = $2)`, h.running.ids(), h.clientID)
+	if err != nil {
+		return nil, fmt.Errorf("list lost jobs: %w", err)
+	}
+	lost, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	if err != nil {
+		return nil, fmt.Errorf("list lost jobs: %w", err)
+	}
+	return lost, nil
+}
+
 // sweepTx hands on the jobs of workers that are silent. The subquery is checked again under the row lock: a job that its
 // worker finished in the meantime is no longer running.
-func (h *heartbeats) sweepTx(ctx context.Context, tx pgx.Tx) (int64, error) {
+//
+// It also makes jobs available whose waiting time is over. River's leader does that every five seconds by its own clock, and for
+// some fifteen seconds after a leader's death nobody does; a note that waits out the quiet time has no such time to lose.
+func (h *heartbeats) sweepTx(ctx context.Context, tx pgx.Tx, judge bool) (int64, error) {
 	var mine bool
 	if err := tx.QueryRow(ctx, `SELECT pg_try_advisory_xact_lock($1)`, int64(reclaimLock)).Scan(&mine); err != nil || !mine {
 		return 0, err
+	}
+	_, err := tx.Exec(ctx, `
+		UPDATE river_job SET state = 'available'
+		WHERE id IN (
+		  SELECT id FROM river_job
+		  WHERE state IN ('retryable', 'scheduled') AND queue = $1 AND priority IN (1, 2, 3, 4) AND scheduled_at <= now()
+		    AND unique_key IS NULL
+		  ORDER BY priority, scheduled_at LIMIT 500 FOR UPDATE SKIP LOCKED)
+		  AND state IN ('retryable', 'scheduled')`, river.QueueDefault)
+	if err != nil {
+		return 0, fmt.Errorf("make due jobs available: %w", err)
+	}
+	if !judge {
+		return 0, nil
 	}
 	tag, err := tx.Exec(ctx, `
 		UPDATE river_job SET state = 'available', scheduled_at = now()
@@ -121,9 +191,10 @@ func (h *heartbeats) sweepTx(ctx context.Context, tx pgx.Tx) (int64, error) {
 		  SELECT j.id FROM river_job j
 		  LEFT JOIN worker_heartbeats h ON h.client_id = j.attempted_by[array_upper(j.attempted_by, 1)]
 		  WHERE j.state = 'running' AND j.attempted_at < now() - $1::interval
-		    AND (h.client_id IS NULL OR h.seen_at < now() - $1::interval)
+		    AND (h.client_id IS NULL OR h.seen_at < now() - $1::interval
+		         OR j.queue = $2 AND j.attempted_at < now() - $3::interval)
 		  FOR UPDATE OF j SKIP LOCKED)
-		  AND state = 'running'`, h.silence())
+		  AND state = 'running'`, h.silence(), river.QueueDefault, h.stuckAfter)
 	if err != nil {
 		return 0, fmt.Errorf("reclaim jobs: %w", err)
 	}

@@ -93,12 +93,13 @@ func (p *process) openQueue(ctx context.Context) (err error) {
 		p.system.queue.client = p.client
 		return err
 	}
-	p.client, err = newWorkerClient(p.db.DB, p.system.workers, p.system.housekeeping.PeriodicJobs(), p.cfg, p.tel)
+	running := &runningJobs{}
+	p.client, err = newWorkerClient(p.db.DB, p.system.workers, p.system.housekeeping.PeriodicJobs(), running, p.cfg, p.tel)
 	if err != nil {
 		return err
 	}
 	p.system.queue.client = p.client
-	p.beats = newHeartbeats(p.db.DB, p.client.ID(), p.cfg.Worker.Heartbeat, p.tel.logger)
+	p.beats = newHeartbeats(p.db.DB, p.client.ID(), p.cfg.Worker.Heartbeat, p.cfg.Enhancement.JobTimeout+rescueMargin, running, p.tel.logger)
 	p.tel.registry.MustRegister(p.beats.collectors()...)
 	// River's context outlives the caller's: stop ends the jobs in order, and a cancelled start must not tear them.
 	if err := p.client.Start(context.WithoutCancel(ctx)); err != nil {

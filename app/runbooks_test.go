@@ -19,7 +19,7 @@ import (
 
 // runbooks are the procedures that alerts and the doctor name. Each is run as it is written.
 var runbooks = []string{
-	"database-connection", "desk-errors", "high-queue-depth", "model-errors", "restore", "secret-rotation", "tenant-onboarding",
+	"database-connection", "desk-errors", "high-queue-depth", "housekeeping", "model-errors", "restore", "secret-rotation", "tenant-onboarding",
 	"webhook-not-received", "worker-failures",
 }
 

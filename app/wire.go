@@ -18,6 +18,7 @@ import (
 	"aiagents/modules/enhancement"
 	"aiagents/modules/enhancement/docsearch"
 	"aiagents/modules/enhancement/feed"
+	"aiagents/modules/enhancement/note"
 	"aiagents/modules/enhancement/retrieval"
 	"aiagents/modules/enhancement/synthesis"
 	"aiagents/modules/enhancement/systems"
@@ -40,6 +41,7 @@ type system struct {
 	guard        *egress.Guard
 	housekeeping *housekeeping.Module
 	operator     *operator.Service
+	canary       *canary
 	workers      *river.Workers
 	queue        *lateQueue
 }
@@ -64,8 +66,12 @@ func wire(d *db.DB, keys *keyring.Keyring, cfg Config, tel *telemetry) (*system,
 	}
 	s.notes, err = notifier.New(notifier.Deps{
 		DB: d, Connections: connections{s.tenants}, Sealer: s.tenants, Egress: s.guard, Logger: named("notifier"), Clock: time.Now,
+		ReferenceOf: note.ReferenceOf,
 	}, cfg.Notifier)
 	if err != nil {
+		return nil, err
+	}
+	if s.canary, err = newCanary(s, cfg, tel.logger); err != nil {
 		return nil, err
 	}
 	s.model, err = synthesis.New(modelConfig(cfg.OpenAI), time.Now)
@@ -76,24 +82,28 @@ func wire(d *db.DB, keys *keyring.Keyring, cfg Config, tel *telemetry) (*system,
 	s.inventory = systems.New(d)
 	s.useEmbeddings(cfg)
 	s.enhancements, err = enhancement.New(enhancement.Deps{
-		DB: d, Queue: s.queue, Desk: desk{s.notes}, Notes: notes{s.notes}, Tenants: preferences{s.tenants},
+		DB: d, Queue: s.queue, Desk: desk{s.notes}, Notes: notes{s.notes, s.canary.notes}, Tenants: preferences{s.tenants},
 		Similar: search{s.tickets, s.tenants}, Articles: search{s.tickets, s.tenants}, Systems: hosts{s.inventory, s.tenants},
 		Documents:  documents{s.tenants, s.guard.Client(egress.Options{Timeout: docsearch.TimeLimit}), docsearch.New(time.Now)},
 		Monitoring: monitors{s.tenants, s.guard.Client(egress.Options{Timeout: cfg.Enhancement.MonitoringTimeout})}, Resolutions: resolutions{s.tickets}, Model: s.model,
 		Logger: named("enhancement"), Tracer: tel.tracer, Clock: time.Now, TraceMetadata: traceMetadata,
+		Synthetic: tenant.Canary,
 	}, cfg.Enhancement)
 	if err != nil {
 		return nil, err
 	}
-	s.webhooks, err = webhook.New(webhook.Deps{
+	inbound := webhook.Deps{
 		DB: d, Tenants: callers{s.tenants}, Enhancements: receiver{s.enhancements}, Resolutions: resolved{s.tickets},
 		Logger: named("webhook"), Clock: time.Now, TraceMetadata: traceMetadata,
-	}, cfg.Webhook)
-	if err != nil {
+	}
+	if s.webhooks, err = webhook.New(inbound, cfg.Webhook); err != nil {
+		return nil, err
+	}
+	if err := s.canary.listen(inbound, cfg, tel.logger); err != nil {
 		return nil, err
 	}
 	s.feed, err = feed.New(feed.Deps{
-		DB: d, Desk: lister{s.notes}, Tickets: copies{s.tickets}, Articles: copies{s.tickets}, Receiver: missed{s.enhancements},
+		DB: d, Desk: lister{s.notes}, Tickets: copies{s.tickets}, Articles: copies{s.tickets}, Hosts: machines{s.inventory, s.tenants}, Receiver: missed{s.enhancements},
 		Tenants: fed{s.tenants}, Clock: time.Now,
 	}, cfg.Feed)
 	if err != nil {
@@ -115,7 +125,7 @@ func (s *system) collectors() []prometheus.Collector {
 	all = append(all, s.enhancements.Collectors()...)
 	all = append(all, s.feed.Collectors()...)
 	all = append(all, s.tickets.Collectors()...)
-	all = append(all, s.housekeeping)
+	all = append(all, s.housekeeping, s.canary)
 	return append(all, s.notes.Collectors()...)
 }
 
@@ -127,4 +137,7 @@ func modelConfig(c OpenAIConfig) synthesis.Config {
 }
 
 // close ends what wire began.
-func (s *system) close(context.Context) { s.notes.Close() }
+func (s *system) close(context.Context) {
+	s.notes.Close()
+	s.canary.close()
+}

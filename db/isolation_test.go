@@ -26,6 +26,7 @@ const (
 var withoutTenant = map[string]string{
 	"tenant_directory":  "ids of tenants and nothing else, so that commands can walk them",
 	"worker_heartbeats": "workers serve all tenants",
+	"database_lineage":  "tells which database this is, and nothing else",
 	"housekeeping_runs": "tasks serve all tenants, and a run keeps nothing of one but its id in an error",
 	"schema_migrations": "the version of the schema",
 	"river_client":      "River's own", "river_client_queue": "River's own", "river_leader": "River's own",

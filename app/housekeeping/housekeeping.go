@@ -69,9 +69,11 @@ type Status struct {
 	LastStartedAt  *time.Time `json:"last_started_at"`
 	LastFinishedAt *time.Time `json:"last_finished_at"`
 	LastSuccessAt  *time.Time `json:"last_success_at"`
-	LastRows       int64      `json:"last_rows"`
-	LastError      string     `json:"last_error,omitempty"`
-	NextDueAt      *time.Time `json:"next_due_at"`
+	// LastSeconds is how long the last run took.
+	LastSeconds float64    `json:"last_seconds"`
+	LastRows    int64      `json:"last_rows"`
+	LastError   string     `json:"last_error,omitempty"`
+	NextDueAt   *time.Time `json:"next_due_at"`
 	// Overdue is set when no run has ended well for two intervals and five minutes.
 	Overdue bool `json:"overdue"`
 }
@@ -174,6 +176,9 @@ func (m *Module) List(ctx context.Context) ([]Status, error) {
 			Task: t.Name, Does: t.Does, EverySeconds: t.Every.Seconds(), DryRun: t.DryRun, Running: r.RunningSince,
 			LastResult: r.Result, LastStartedAt: r.StartedAt, LastFinishedAt: r.FinishedAt, LastSuccessAt: r.SuccessAt,
 			LastRows: r.Rows, LastError: r.Error,
+		}
+		if r.FinishedAt != nil {
+			s.LastSeconds = r.FinishedAt.Sub(*r.StartedAt).Seconds()
 		}
 		if t.Every > 0 {
 			if r.StartedAt != nil {

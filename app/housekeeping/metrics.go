@@ -40,7 +40,7 @@ func (m *Module) Describe(ch chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector. It reads the table, so every process reports the same, whichever ran a task.
 func (m *Module) Collect(ch chan<- prometheus.Metric) {
-	list, err := m.scraped()
+	list, err := m.Recent()
 	if err != nil {
 		return // the queue's own metrics say that the database is away
 	}
@@ -63,7 +63,8 @@ func (m *Module) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
-func (m *Module) scraped() ([]Status, error) {
+// Recent is List, a few seconds old at most: for what asks often.
+func (m *Module) Recent() ([]Status, error) {
 	m.seen.mu.Lock()
 	defer m.seen.mu.Unlock()
 	if time.Since(m.seen.at) < scrapeEvery {

@@ -79,6 +79,8 @@ func Advice(code string) string {
 		return "Look at the ticket: when the note is not there, run it again; that posts it once more."
 	case "NOTE_MOVED_ON":
 		return "The ticket has a newer note; nothing is to be done."
+	case "LEASE_LOST":
+		return "Nothing: it is tried again. When it happens often, look at the worker's machine and its link to the database."
 	case "NOT_FOUND":
 		return "The desk has no such ticket (any more); nothing is to be done unless the webhook has the wrong tenant."
 	case "ATTEMPT_TIMED_OUT":

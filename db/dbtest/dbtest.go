@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -68,6 +69,15 @@ func NewUnopened(t testing.TB) *Database {
 func NewEmpty(t testing.TB) *Database {
 	t.Helper()
 	return create(t, "TEMPLATE template0")
+}
+
+// NewFrom is NewUnopened with the content of another test's database, as a backup of it restored under another name would
+// have. Nobody may be connected to that one.
+func NewFrom(t testing.TB, d *Database) *Database {
+	t.Helper()
+	u, err := url.Parse(d.AppURL)
+	require.NoError(t, err)
+	return create(t, "TEMPLATE "+strings.TrimPrefix(u.Path, "/"))
 }
 
 // DataDir returns a folder for an embedded server, removed when the test ends.

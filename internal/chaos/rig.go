@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -115,6 +116,13 @@ func (r *rig) build(ctx context.Context) error {
 	flags := []string{"-tags", "chaos"}
 	if r.opts.race {
 		flags = append(flags, "-race")
+	}
+	if slices.Contains(r.opts.scenarios, skewScenario) {
+		overlay, err := movableClock(ctx, r.dir)
+		if err != nil {
+			return err
+		}
+		flags = append(flags, "-overlay", overlay)
 	}
 	return harness.Build(ctx, dir, r.binary, nil, flags...)
 }

@@ -58,6 +58,10 @@ var scenarios = []scenario{
 	{name: "freeze", about: "SIGSTOP of a worker until others took its jobs, then SIGCONT", faults: func(_ options, over time.Duration) []fault {
 		return []fault{freezeWorkers(2, over)}
 	}},
+	{
+		name: skewScenario, about: "the clocks of all workers, and so the leader's, are ten minutes off; leaders are killed", alone: true,
+		faults: func(_ options, over time.Duration) []fault { return []fault{skewClocks(over)} },
+	},
 	{name: "rolling_restart", about: "SIGTERM of every process, one after the other", faults: only(restartAll)},
 	{name: "disk_full", about: "the disk of Postgres runs full for 8 s (needs root and unshare)", custom: diskFull, alone: true},
 	{name: "flood", about: "one tenant files thousands of tickets; how much slower are the notes of another", custom: flood, alone: true},

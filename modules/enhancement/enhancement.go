@@ -11,6 +11,9 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel/trace"
+
+	"aiagents/modules/enhancement/evidence"
+	"aiagents/modules/enhancement/synthesis"
 )
 
 // ErrNotConfigured is returned by a source that a tenant has not set up. It is no fault: the note leaves the source out.
@@ -35,6 +38,9 @@ type Deps struct {
 	Clock       func() time.Time
 	// TraceMetadata carries the current trace in a job's metadata, so that one trace spans the queue.
 	TraceMetadata func(ctx context.Context) []byte
+	// Synthetic names the tenant whose runs only prove that the system works: they cost no model call and are in no metric.
+	// Empty is none.
+	Synthetic string
 }
 
 // Module runs enhancements and keeps their history.
@@ -43,6 +49,8 @@ type Module struct {
 	cfg     Config
 	metrics *metrics
 	gate    *gate
+	// shadow is this module for the synthetic tenant.
+	shadow *Module
 }
 
 // New builds the module and names every missing dependency at once.
@@ -64,7 +72,26 @@ func New(deps Deps, cfg Config) (*Module, error) {
 		slices.Sort(missing)
 		return nil, fmt.Errorf("enhancement: missing %s", strings.Join(missing, ", "))
 	}
-	return &Module{deps: deps, cfg: cfg, metrics: newMetrics(), gate: newGate(deps.Clock)}, nil
+	m := &Module{deps: deps, cfg: cfg, metrics: newMetrics(), gate: newGate(deps.Clock)}
+	shadow := *m
+	shadow.deps.Model, shadow.metrics = noModel{}, newMetrics()
+	m.shadow = &shadow
+	return m, nil
+}
+
+// of is the module that works for a tenant: the same pipeline for all, but for the synthetic one without model and metrics.
+func (m *Module) of(tenantID string) *Module {
+	if m.shadow != nil && tenantID != "" && tenantID == m.deps.Synthetic {
+		return m.shadow
+	}
+	return m
+}
+
+// noModel arranges the evidence by rules.
+type noModel struct{}
+
+func (noModel) Synthesise(_ context.Context, b evidence.Bundle, _ synthesis.Options) (synthesis.Result, error) {
+	return synthesis.Result{Answer: synthesis.FactsOnly(b, evidence.ReasonNotConfigured)}, nil
 }
 
 // Collectors are the module's metrics.

@@ -470,6 +470,29 @@ func TestRetryRunsAgainAndRefusesWhatCannot(t *testing.T) {
 	require.True(t, fault.Is(b.Retry(t.Context(), "acme", skipped), fault.Conflict), "the ticket has its note")
 }
 
+// What a worker that lost its lease tells the queue decides whether the model is asked twice.
+func TestARunThatWasGivenUpIsLeftToItsNewOwner(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	id := b.deliver(t, created("k1", "4711")).ID
+	stale, err := b.claim(t.Context(), runID{"acme", id})
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(ErrSuspended)
+
+	var snooze *rivertype.JobSnoozeError
+	require.ErrorAs(t, b.settle(ctx, stale, ctx.Err()), &snooze, "nobody has it yet: it is tried again")
+	require.Zero(t, b.show(t, id).Attempts, "and costs no attempt")
+
+	_, err = b.claim(t.Context(), runID{"acme", id})
+	require.NoError(t, err)
+	require.NoError(t, b.settle(ctx, stale, ctx.Err()), "a newer owner has it: not a word that would queue it again")
+	require.NoError(t, b.settle(t.Context(), stale, fault.New(fault.Unavailable, "away")))
+	require.NoError(t, b.settle(t.Context(), stale, fault.New(fault.Invalid, "wrong")))
+	require.Equal(t, "pending", b.show(t, id).Status)
+	require.Equal(t, 1, b.show(t, id).Attempts)
+}
+
 func TestOrphansAreFoundAndQueuedAgain(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

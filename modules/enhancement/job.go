@@ -63,18 +63,19 @@ func (w *enhanceWorker) NextRetry(job *river.Job[EnhanceArgs]) time.Time {
 // Work runs one attempt and decides what becomes of the job.
 func (w *enhanceWorker) Work(ctx context.Context, job *river.Job[EnhanceArgs]) error {
 	id := runID{tenant: job.Args.TenantID, id: job.Args.EnhancementID}
-	r, err := w.module.claim(ctx, id)
+	m := w.module.of(id.tenant)
+	r, err := m.claim(ctx, id)
 	if err != nil {
-		return w.module.unclaimed(err)
+		return m.unclaimed(err)
 	}
 	if r == nil {
 		return nil
 	}
 	if r.flood = job.Priority >= priorityFloodUrgent; !r.flood {
-		defer w.module.gate.attend()()
+		defer m.gate.attend()()
 	}
-	err = w.module.run(ctx, r, completer[EnhanceArgs]{job})
-	return w.module.settle(ctx, r, err)
+	err = m.run(ctx, r, completer[EnhanceArgs]{job})
+	return m.settle(ctx, r, err)
 }
 
 type learnWorker struct {
@@ -120,6 +121,13 @@ func retryDelay(attempt int) time.Duration {
 // ErrFenced stops a worker whose row was claimed by a newer one. It is not a failure: the newer owner finishes the work.
 var ErrFenced = errors.New("a newer owner has this enhancement")
 
+// ErrSuspended, as the cause of a job's context, gives an attempt up because its worker stood still or was cut off for longer
+// than its lease: somebody else may own the run by now.
+var ErrSuspended = errors.New("the worker lost its lease")
+
+// suspendedWait is how soon a run that was given up and that nobody has taken over is tried again.
+const suspendedWait = time.Second
+
 // unclaimed decides about a job whose row could not even be claimed: the row keeps its state, so River's own retry serves.
 func (m *Module) unclaimed(err error) error {
 	if fault.Is(err, fault.NotFound) {
@@ -135,24 +143,32 @@ func (m *Module) settle(ctx context.Context, r *run, err error) error {
 		return nil
 	}
 	if errors.Is(err, ErrFenced) {
-		m.metrics.fenced.Inc()
-		return nil
+		return m.fenced()
 	}
 	if ctx.Err() != nil && errors.Is(context.Cause(ctx), context.Canceled) {
 		// The process is stopping: River gives the job back without costing an attempt.
 		return err
 	}
+	verdict := m.judge(r, err)
+	if errors.Is(context.Cause(ctx), ErrSuspended) {
+		verdict = suspendedVerdict
+	}
 	// The attempt's own context may be over; the verdict is written all the same.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), verdictTimeout)
 	defer cancel()
-	verdict := m.judge(r, err)
 	if verdict.final {
-		if ferr := m.fail(ctx, r, verdict); ferr != nil {
+		switch ferr := m.fail(ctx, r, verdict); {
+		case errors.Is(ferr, ErrFenced):
+			return m.fenced()
+		case ferr != nil:
 			return errors.Join(err, ferr)
 		}
 		return river.JobCancel(err)
 	}
-	if nerr := m.noteTrouble(ctx, r, verdict); nerr != nil {
+	switch nerr := m.noteTrouble(ctx, r, verdict); {
+	case errors.Is(nerr, ErrFenced):
+		return m.fenced()
+	case nerr != nil:
 		return errors.Join(err, nerr)
 	}
 	m.metrics.retries.WithLabelValues(fault.KindOf(err).String()).Inc()
@@ -161,6 +177,16 @@ func (m *Module) settle(ctx context.Context, r *run, err error) error {
 	}
 	return err
 }
+
+// fenced ends an attempt without a word to the queue but that it is over: a fault would queue the job again that the newer
+// owner is working on, and have the model asked twice.
+func (m *Module) fenced() error {
+	m.metrics.fenced.Inc()
+	return nil
+}
+
+var suspendedVerdict = verdict{wait: suspendedWait, code: "LEASE_LOST",
+	reason: "its worker stood still or was cut off; it is tried again"}
 
 const verdictTimeout = 10 * time.Second
 

@@ -14,7 +14,7 @@ import (
 // does not keep the others from being looked after.
 func (m *Module) Recover(ctx context.Context) (map[string]int64, error) {
 	return m.eachTenant(ctx, func(ctx context.Context, id string) (int64, error) {
-		n, err := m.recoverOrphans(ctx, id)
+		n, err := m.of(id).recoverOrphans(ctx, id)
 		if err != nil {
 			return n, fmt.Errorf("recover enhancements of %s: %w", id, err)
 		}

@@ -46,6 +46,9 @@ type link struct {
 	blocked  atomic.Int64 // Unix nanoseconds until which the desk asked us to stay away
 	alive    atomic.Int64 // Unix nanoseconds at which it was last recorded that the desk takes notes
 
+	// assetList is the name under which this desk lists its assets, once that is known.
+	assetList atomic.Pointer[string]
+
 	state stateCache
 }
 

@@ -11,6 +11,10 @@ type Config struct {
 	ServerSlack time.Duration `yaml:"server_slack"`
 	// ListDelay is how long an applied note may be missing from the desk's list of notes.
 	ListDelay time.Duration `yaml:"list_delay"`
+	// VerifyBeforePost looks at every ticket before its note is first written: after a restore that cannot be noticed.
+	VerifyBeforePost bool `yaml:"verify_before_post"`
+	// VerifyAfterRestore is for how long that is done after the database was found to be restored or failed over.
+	VerifyAfterRestore time.Duration `yaml:"verify_after_restore"`
 	// ReadTimeout bounds every other request.
 	ReadTimeout time.Duration `yaml:"read_timeout"`
 	// ProbeInterval is how often a paused connection is tried again.
@@ -31,7 +35,8 @@ type Config struct {
 func DefaultConfig() Config {
 	return Config{
 		PostTimeout: 10 * time.Second, ServerSlack: 30 * time.Second, ListDelay: 5 * time.Second,
-		ReadTimeout: 15 * time.Second, ProbeInterval: 30 * time.Second,
+		VerifyAfterRestore: 7 * 24 * time.Hour,
+		ReadTimeout:        15 * time.Second, ProbeInterval: 30 * time.Second,
 		RequestsPerSecond: 200, ListsPerSecond: 1,
 		BreakerFailures: 5, BreakerPause: 20 * time.Second,
 	}
@@ -51,6 +56,7 @@ func (c Config) Validate() []string {
 	need(c.PostTimeout > 0, "post_timeout: must be more than 0")
 	need(c.ServerSlack > 0, "server_slack: must be more than 0")
 	need(c.ListDelay >= 0, "list_delay: must be 0 or more")
+	need(c.VerifyAfterRestore >= 0, "verify_after_restore: must be 0 (off) or more")
 	need(c.ReadTimeout > 0, "read_timeout: must be more than 0")
 	need(c.ProbeInterval > 0, "probe_interval: must be more than 0")
 	need(c.RequestsPerSecond > 0, "requests_per_second: must be more than 0")

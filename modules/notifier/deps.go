@@ -92,6 +92,9 @@ type Deps struct {
 	Sealer      Sealer
 	Egress      *egress.Guard
 	Logger      *slog.Logger
+	// ReferenceOf tells the reference of a note that the program's renderer made, whichever run it was made for, and false for
+	// any other text. Nil recognises none.
+	ReferenceOf func(html string) (reference string, ok bool)
 	// Clock is the time of this process, for token lifetimes and breakers; nil is time.Now. The waiting times of the
 	// posting protocol follow the database's clock, which all workers share.
 	Clock func() time.Time

@@ -80,6 +80,23 @@ type SolutionPage struct {
 	Hidden    int
 }
 
+// Asset is a machine of a desk's asset management. IP is empty on builds whose lists have no addresses.
+type Asset struct {
+	ID        string
+	Name      string
+	IP        string
+	Type      string
+	Site      string
+	AccountID string
+}
+
+// AssetPage is one page of assets.
+type AssetPage struct {
+	Assets []Asset
+	Next   int
+	Hidden int
+}
+
 // desk is one edition's way of speaking.
 type desk interface {
 	protocol
@@ -116,4 +133,5 @@ type lister interface {
 	resolution(ctx context.Context, ticketID string) (text string, err error)
 	tickets(ctx context.Context, q TicketQuery) (TicketPage, error)
 	solutions(ctx context.Context, start int) (SolutionPage, error)
+	assets(ctx context.Context, start int) (AssetPage, error)
 }

@@ -1,8 +1,8 @@
 // Package notifier is the program's way to the tenants' service desks: it reads tickets and writes the one private note,
 // exactly once in effect.
 //
-// It owns the tables note_posts (intent and result of one note) and desk_connections (what all workers share about one
-// tenant's desk). It owns no job and no route: the enhancement module calls it and decides about retries from the kind
+// It owns the tables note_posts (intent and result of one note), desk_connections (what all workers share about one
+// tenant's desk) and database_lineage (by which a restored database is noticed). It owns no job and no route: the enhancement module calls it and decides about retries from the kind
 // and the waiting time of the fault it gets. It does not own credentials, which come from Connections, nor the note's
 // HTML, which its caller renders with the reference visible in it.
 //

@@ -107,6 +107,11 @@ func (g *generic) tickets(context.Context, TicketQuery) (TicketPage, error) {
 	return TicketPage{}, errUnsupported
 }
 
+// assets implements lister.
+func (g *generic) assets(context.Context, int) (AssetPage, error) {
+	return AssetPage{}, errUnsupported
+}
+
 // solutions implements lister.
 func (g *generic) solutions(context.Context, int) (SolutionPage, error) {
 	return SolutionPage{}, errUnsupported

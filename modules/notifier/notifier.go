@@ -29,6 +29,8 @@ type Module struct {
 
 	mu    sync.Mutex
 	links map[string]*link // by tenant
+
+	lineage lineage
 }
 
 // hooks let tests stop the posting protocol at its crash points.
@@ -98,6 +100,14 @@ func (m *Module) ListRequests(ctx context.Context, tenantID string, q TicketQuer
 func (m *Module) ListSolutions(ctx context.Context, tenantID string, start int) (SolutionPage, error) {
 	return with(ctx, m, tenantID, func(l *link) (SolutionPage, error) {
 		return l.desk.solutions(ctx, start)
+	})
+}
+
+// ListAssets reads one page of up to 100 assets; start is 1 for the first page. On the MSP editions those of other accounts are
+// left out. Edition generic has no such call and gives an Invalid fault with code DESK_UNSUPPORTED.
+func (m *Module) ListAssets(ctx context.Context, tenantID string, start int) (AssetPage, error) {
+	return with(ctx, m, tenantID, func(l *link) (AssetPage, error) {
+		return l.desk.assets(ctx, start)
 	})
 }
 

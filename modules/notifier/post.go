@@ -32,7 +32,7 @@ type PostRequest struct {
 	// Epoch is the caller's claim on the enhancement; it only ever grows.
 	Epoch int64
 	HTML  string
-	// VerifyFirst looks for the note before the first request: after the database was restored from a backup.
+	// VerifyFirst looks for the note before the first request, as the module does by itself after a restore.
 	VerifyFirst bool
 	// Repost posts a note that could not be found even where the tenant's choice is never_repost: a person has looked.
 	Repost bool
@@ -115,7 +115,7 @@ func (p posting) run(ctx context.Context) (Result, string, error) {
 		return Result{}, "not_applied", p.link.finish(ctx, err)
 	}
 	start := time.Now()
-	row, made, err := p.module.store.begin(ctx, p.intent, p.intent.VerifyFirst)
+	row, made, err := p.module.store.begin(ctx, p.intent, p.module.looksFirst(ctx, p.intent.PostRequest))
 	switch {
 	case err != nil:
 		return Result{}, "not_applied", err
@@ -127,9 +127,27 @@ func (p posting) run(ctx context.Context) (Result, string, error) {
 		return p.update(ctx, row)
 	}
 	if left := p.module.config.QuietTime() - row.Age; left > 0 {
-		return Result{}, "waiting", ambiguous(left, nil)
+		return p.lookEarly(ctx, row, left)
 	}
 	return p.verify(ctx, row)
+}
+
+// lookEarly looks once the list may show the note, and not only after the quiet time: that it is there is certain at once; only
+// that it is not takes the whole time.
+func (p posting) lookEarly(ctx context.Context, row postRow, left time.Duration) (Result, string, error) {
+	if early := p.module.config.ListDelay - row.Age; early > 0 {
+		return Result{}, "waiting", ambiguous(min(early, left), nil)
+	}
+	found, err := p.link.find(ctx, row, false)
+	if err != nil {
+		return Result{}, "waiting", ambiguous(left, p.link.finish(ctx, err))
+	}
+	keep, ok := found.keep()
+	if !ok {
+		return Result{}, "waiting", ambiguous(left, nil)
+	}
+	removed := p.link.removeExtras(ctx, row, found)
+	return p.stands(ctx, Result{NoteID: keep, Adopted: true, DuplicatesRemoved: removed}, "adopted", nil)
 }
 
 // post sends the request that belongs to an intent made after start. The request outlives its caller's cancellation,
@@ -147,7 +165,7 @@ func (p posting) post(ctx context.Context, row postRow, start time.Time) (Result
 		return p.stands(ctx, Result{NoteID: noteID}, "posted", p.intent.hash)
 	case maybeApplied(err):
 		left := p.module.config.QuietTime() - time.Since(start)
-		return Result{}, "ambiguous", ambiguous(left, err)
+		return Result{}, "ambiguous", ambiguous(min(left, p.module.config.ListDelay), err)
 	}
 	recording, cancel := afterwards(ctx)
 	defer cancel()
@@ -170,7 +188,8 @@ func ambiguous(left time.Duration, cause error) error {
 
 // verify settles a row whose last request was ambiguous and has come to rest, or one that must be looked at first.
 func (p posting) verify(ctx context.Context, row postRow) (Result, string, error) {
-	found, err := p.link.find(ctx, row)
+	// A row without a request is looked at because the database may have forgotten runs: then another one's note is ours too.
+	found, err := p.link.find(ctx, row, row.State == "ready")
 	if err != nil {
 		return Result{}, "waiting", p.link.finish(ctx, err)
 	}
@@ -203,7 +222,7 @@ func (p posting) postAgain(ctx context.Context, row postRow, gone bool) (Result,
 // every failure may simply be tried again.
 func (p posting) update(ctx context.Context, row postRow) (Result, string, error) {
 	if row.Posts > 1 { // copies are recognised by their words, which are about to change
-		found, err := p.link.find(ctx, row)
+		found, err := p.link.find(ctx, row, false)
 		if err != nil {
 			return Result{}, "not_applied", p.link.finish(ctx, err)
 		}

@@ -83,9 +83,18 @@ func TestAnAmbiguousRequestEndsAsOneNote(t *testing.T) {
 			require.Equal(t, "posting", b.row(r).State)
 
 			r.Epoch++
-			_, err = m.Post(t.Context(), r)
-			requireCode(t, err, fault.Unavailable, "NOTE_AMBIGUOUS")
+			early, err := m.Post(t.Context(), r)
+			if err != nil {
+				requireCode(t, err, fault.Unavailable, "NOTE_AMBIGUOUS")
+			} else { // it was slow to answer, and the note stands already
+				require.True(t, early.Adopted)
+			}
 			require.Equal(t, 1, b.desk.Count(add), "nothing is posted before the quiet time is over")
+			if err == nil {
+				require.Equal(t, 1, c.posts)
+				require.Len(t, b.desk.Notes(r.TicketID), 1)
+				return
+			}
 
 			result, err := b.finish(r, m)
 			require.NoError(t, err)
@@ -95,6 +104,36 @@ func TestAnAmbiguousRequestEndsAsOneNote(t *testing.T) {
 			require.Equal(t, result.NoteID, b.row(r).NoteID)
 		})
 	}
+}
+
+// That a note stands is certain at once; only its absence takes the quiet time.
+func TestANoteThatStandsIsAdoptedBeforeTheQuietTimeIsOver(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, options(servicedesk.OnPrem))
+	b.config.ListDelay = 50 * time.Millisecond // of a quiet time of 40 s
+	m := b.module()
+	r := b.request(b.ticket())
+	b.desk.AddFault(servicedesk.Fault{Kind: servicedesk.CutAfterApply, Operation: servicedesk.NotesAdd, Times: 1})
+	_, err := m.Post(t.Context(), r)
+	requireCode(t, err, fault.Unavailable, "NOTE_AMBIGUOUS")
+	require.LessOrEqual(t, fault.RetryAfterOf(err), b.config.ListDelay)
+	result, err := b.finish(r, m)
+	require.NoError(t, err)
+	require.True(t, result.Adopted)
+	require.Len(t, b.desk.Notes(r.TicketID), 1)
+
+	gone := b.request(b.ticket())
+	b.desk.AddFault(servicedesk.Fault{Kind: servicedesk.CutBeforeApply, Operation: servicedesk.NotesAdd, Times: 1})
+	_, err = m.Post(t.Context(), gone)
+	require.Error(t, err)
+	require.NoError(t, pauseFor(t.Context(), b.config.ListDelay))
+	posts, looks := b.desk.Count(servicedesk.NotesAdd), b.desk.Count(servicedesk.NotesList)
+	gone.Epoch++
+	_, err = m.Post(t.Context(), gone)
+	requireCode(t, err, fault.Unavailable, "NOTE_AMBIGUOUS")
+	require.Greater(t, fault.RetryAfterOf(err), 30*time.Second, "one early look, then the whole time")
+	require.Equal(t, posts, b.desk.Count(servicedesk.NotesAdd), "absence proves nothing yet")
+	require.Equal(t, looks+1, b.desk.Count(servicedesk.NotesList))
 }
 
 func TestARequestThatProvablyDidNothingIsTakenBack(t *testing.T) {

@@ -49,7 +49,7 @@ func (d *sdp) get(ctx context.Context, operation string, info map[string]any, pa
 		}
 		c.url += "?" + url.Values{"input_data": {string(input)}}.Encode()
 	}
-	c.list = operation == "list_requests" || operation == "list_solutions"
+	c.list = operation == "list_requests" || operation == "list_solutions" || operation == "list_assets"
 	return d.do(ctx, c)
 }
 

@@ -40,6 +40,8 @@ type envelope struct {
 	Resolution   *content      `json:"resolution"`
 	Solution     *sdpSolution  `json:"solution"`
 	Solutions    []sdpSolution `json:"solutions"`
+	Assets       []sdpAsset    `json:"assets"`
+	AssetAssets  []sdpAsset    `json:"asset_assets"`
 }
 
 func (e *envelope) note() *sdpNote {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // SweepResult tells what a sweep found.
@@ -36,7 +37,7 @@ func (m *Module) Sweep(ctx context.Context, tenantID string) (SweepResult, error
 		return result, asFault(err)
 	}
 	for _, row := range rows {
-		found, err := l.find(ctx, row)
+		found, err := l.find(ctx, row, false)
 		if classOf(err) == missing {
 			found, err = sighting{}, nil // the ticket is gone, and its notes with it
 		}
@@ -74,9 +75,14 @@ func (s sighting) keep() (noteID string, ok bool) {
 // find searches all notes of the ticket. A note is this enhancement's when it has the reference, or, should the desk have
 // lost the reference, when it has exactly the words that were sent and no other enhancement's reference. The lowest id
 // stays, so that two searchers never delete each other's choice. Only exact copies count as extras: a technician's
-// note that quotes the reference is theirs.
-func (l *link) find(ctx context.Context, row postRow) (sighting, error) {
-	notes, err := l.desk.notes(ctx, row.TicketID, row.PostStartedAt.AddDate(0, 0, -1))
+// note that quotes the reference is theirs. With anyRun, a note that our renderer made for a run that is forgotten counts when
+// there is none of this one; it is never deleted.
+func (l *link) find(ctx context.Context, row postRow, anyRun bool) (sighting, error) {
+	since := row.PostStartedAt.AddDate(0, 0, -1)
+	if anyRun {
+		since = time.Time{}
+	}
+	notes, err := l.desk.notes(ctx, row.TicketID, since)
 	if err != nil {
 		return sighting{}, err
 	}
@@ -105,7 +111,7 @@ func (l *link) find(ctx context.Context, row postRow) (sighting, error) {
 		return compareIDs(a.ID, b.ID)
 	})
 	if len(matches) == 0 {
-		return sighting{}, nil
+		return l.forgotten(notes, anyRun), nil
 	}
 	s := sighting{kept: &matches[0].Note}
 	for _, m := range matches[1:] {
@@ -114,6 +120,19 @@ func (l *link) find(ctx context.Context, row postRow) (sighting, error) {
 		}
 	}
 	return s, nil
+}
+
+// forgotten finds the first note of any run of ours.
+func (l *link) forgotten(notes []Note, wanted bool) (s sighting) {
+	if !wanted || l.module.deps.ReferenceOf == nil {
+		return s
+	}
+	for i, n := range notes {
+		if _, ours := l.module.deps.ReferenceOf(n.HTML); ours && (s.kept == nil || compareIDs(n.ID, s.kept.ID) < 0) {
+			s.kept = &notes[i]
+		}
+	}
+	return s
 }
 
 // compareIDs orders the numeric ids of a desk by size, and others as text.

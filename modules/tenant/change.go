@@ -58,6 +58,13 @@ type UpdateInput struct {
 
 // Create adds a tenant. Its WebhookSecret is in the answer: show it once.
 func (m *Module) Create(ctx context.Context, actor string, in CreateInput) (Tenant, error) {
+	if in.ID == Canary {
+		return Tenant{}, faults{"id": "is reserved for the canary"}.err("the tenant cannot be stored as given")
+	}
+	return m.create(ctx, actor, in)
+}
+
+func (m *Module) create(ctx context.Context, actor string, in CreateInput) (Tenant, error) {
 	t := Tenant{
 		ID: in.ID, Name: in.Name, Edition: in.Edition, ServiceDeskURL: in.ServiceDeskURL, APIKey: trimmed(in.APIKey),
 		WebhookSecret: trimmed(in.WebhookSecret), WebhookAuth: in.WebhookAuth, Preferences: DefaultPreferences(),

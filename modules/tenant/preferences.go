@@ -25,6 +25,8 @@ type Preferences struct {
 	DailyTokenBudget int64 `json:"daily_token_budget"`
 	// TicketHistoryDays is how long solved tickets are kept for search; 0 means for ever.
 	TicketHistoryDays int `json:"ticket_history_days"`
+	// SyncAssets mirrors the desk's assets into the inventory, where its edition lists them. Default false.
+	SyncAssets bool `json:"sync_assets"`
 	// Monitoring configures the monitoring sources. Credentials do not belong here: it is stored and shown as it is.
 	Monitoring json.RawMessage `json:"monitoring,omitempty"`
 	// Documentation configures the remote documentation that is searched, with the same rule about credentials.

@@ -155,7 +155,7 @@ func (m *Module) IDs(ctx context.Context) ([]string, error) {
 	return ids, nil
 }
 
-// List lists all tenants by id.
+// List lists all tenants by id, without the synthetic one.
 func (m *Module) List(ctx context.Context) ([]Listing, error) { return m.ListAfter(ctx, "", 0) }
 
 // ListAfter lists the tenants whose ids come after an id, by id, as many as limit; 0 is all.
@@ -167,7 +167,7 @@ func (m *Module) ListAfter(ctx context.Context, after string, limit int) ([]List
 	slices.Sort(ids) // by bytes, whatever the database's collation is
 	listings := []Listing{}
 	for _, id := range ids {
-		if id <= after {
+		if id <= after || id == Canary {
 			continue
 		}
 		if limit > 0 && len(listings) == limit {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 )
 
 // AddTicket puts a ticket on the desk without telling anybody: history from before
@@ -100,6 +101,13 @@ func (d *Desk) AddAsset(a Asset) string {
 	a.ID = cmp.Or(a.ID, d.data.newID("asset"))
 	d.data.assets = append(d.data.assets, a)
 	return a.ID
+}
+
+// RemoveAsset takes a machine off the inventory.
+func (d *Desk) RemoveAsset(id string) {
+	d.data.mu.Lock()
+	defer d.data.mu.Unlock()
+	d.data.assets = slices.DeleteFunc(d.data.assets, func(a Asset) bool { return a.ID == id })
 }
 
 // applyNote stores a sanitised note; it is durable when this returns.

@@ -29,6 +29,17 @@ func (f *Feed) SyncAllSolutions(ctx context.Context) (map[string]int64, error) {
 	})
 }
 
+// SyncAllAssets mirrors the assets of the desks whose tenants want it.
+func (f *Feed) SyncAllAssets(ctx context.Context) (map[string]int64, error) {
+	return f.walk(ctx, func(ctx context.Context, id string) (Result, error) {
+		t, err := f.deps.Tenants.Tenant(ctx, id)
+		if err != nil || !t.Assets {
+			return Result{Kind: KindAssets, Outcome: OutcomeSkipped}, err
+		}
+		return f.syncAssets(ctx, id, minAge(f.cfg.AssetsInterval), nil)
+	})
+}
+
 // maxTick is how long a feed that failed or was stopped waits at most until it is tried again.
 const maxTick = 15 * time.Minute
 

@@ -23,18 +23,20 @@ type Config struct {
 	FirstSync time.Duration `yaml:"first_sync"`
 	// SolutionsInterval is how often the desk's articles are mirrored.
 	SolutionsInterval time.Duration `yaml:"solutions_interval"`
+	// AssetsInterval is how often the assets of desks are mirrored whose tenants want it.
+	AssetsInterval time.Duration `yaml:"assets_interval"`
 	// ParallelTenants is how many tenants are fed at once.
 	ParallelTenants int `yaml:"parallel_tenants"`
 }
 
-// DefaultConfig reconciles every 2 minutes, fetches tickets every 15 minutes, from 90 days back at first, and solutions every
-// 6 hours.
+// DefaultConfig reconciles every 2 minutes, fetches tickets every 15 minutes, from 90 days back at first, and solutions and
+// assets every 6 hours.
 func DefaultConfig() Config {
 	return Config{
 		ReconcileInterval: 2 * time.Minute, ReconcileWindow: 30 * time.Minute,
 		ReconcileGrace: time.Minute, ReconcileMaxAge: 24 * time.Hour,
 		TicketsInterval: 15 * time.Minute, TicketsOverlap: 10 * time.Minute, FirstSync: 90 * 24 * time.Hour,
-		SolutionsInterval: 6 * time.Hour, ParallelTenants: 4,
+		SolutionsInterval: 6 * time.Hour, AssetsInterval: 6 * time.Hour, ParallelTenants: 4,
 	}
 }
 
@@ -48,6 +50,7 @@ func (c Config) Validate() []string {
 	}
 	for name, interval := range map[string]time.Duration{
 		"reconcile_interval": c.ReconcileInterval, "tickets_interval": c.TicketsInterval, "solutions_interval": c.SolutionsInterval,
+		"assets_interval": c.AssetsInterval,
 	} {
 		need(interval == 0 || interval >= minInterval, "%s: must be 0 (off) or at least %s", name, minInterval)
 	}

@@ -22,6 +22,31 @@ type Desk interface {
 	// ListSolutions reads a page of approved, unexpired solutions with their bodies. Start is 1 for the first page; next is
 	// 0 on the last.
 	ListSolutions(ctx context.Context, tenantID string, start int) (solutions []Solution, next int, err error)
+	// ListAssets reads a page of the desk's machines, by the same rule.
+	ListAssets(ctx context.Context, tenantID string, start int) (assets []Asset, next int, err error)
+}
+
+// Asset is a machine of the desk's asset management.
+type Asset struct {
+	ID       string
+	Name     string
+	IP       string
+	Type     string
+	Location string
+}
+
+// Hosts keeps the inventory.
+type Hosts interface {
+	// Mirror begins to bring the tenant's hosts up to what its desk lists.
+	Mirror(ctx context.Context, tenantID string) (Mirror, error)
+}
+
+// Mirror takes one list of assets, page by page.
+type Mirror interface {
+	// Put adds and updates hosts; skipped counts assets that are no hosts.
+	Put(ctx context.Context, assets []Asset) (change Change, skipped int, err error)
+	// Close retires what was not put, once the whole list was.
+	Close(ctx context.Context) (retired int, err error)
 }
 
 // TicketQuery selects tickets; one of the times is set.
@@ -138,4 +163,6 @@ type Tenant struct {
 	Disabled    bool
 	// CanList is false for systems that cannot be listed, such as edition generic.
 	CanList bool
+	// Assets is set where the tenant wants its desk's assets in its inventory, and they can be kept apart there.
+	Assets bool
 }

@@ -6,6 +6,7 @@
 //
 //   - tickets: solved tickets with their resolution, from as far back as asked, then by last update.
 //   - solutions: the desk's approved articles, as the collection "servicedesk". What the desk no longer has is removed.
+//   - assets: the desk's machines, into the inventory, where the tenant wants it and the edition lists them.
 //   - reconcile: tickets that were created lately and never seen are handed on as if their webhook had come. ServiceDesk
 //     Plus does not repeat a webhook that failed.
 //

@@ -20,6 +20,7 @@ type Deps struct {
 	Desk     Desk
 	Tickets  Tickets
 	Articles Articles
+	Hosts    Hosts
 	Receiver Receiver
 	Tenants  Tenants
 	Clock    func() time.Time
@@ -41,7 +42,7 @@ const defaultLeaseTime = time.Minute
 // New builds the feed and names every missing dependency at once.
 func New(deps Deps, cfg Config) (*Feed, error) {
 	absent := map[string]bool{
-		"DB": deps.DB == nil, "Desk": deps.Desk == nil, "Tickets": deps.Tickets == nil, "Articles": deps.Articles == nil,
+		"DB": deps.DB == nil, "Desk": deps.Desk == nil, "Tickets": deps.Tickets == nil, "Articles": deps.Articles == nil, "Hosts": deps.Hosts == nil,
 		"Receiver": deps.Receiver == nil, "Tenants": deps.Tenants == nil, "Clock": deps.Clock == nil,
 	}
 	var missing []string

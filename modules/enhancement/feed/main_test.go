@@ -30,6 +30,7 @@ type bundle struct {
 	desk     *fakeDesk
 	store    *fakeStore
 	receiver *fakeReceiver
+	hosts    *fakeHosts
 	tenants  fakeTenants
 	waits    []time.Duration
 }
@@ -37,7 +38,7 @@ type bundle struct {
 func setup(t *testing.T, change ...func(*Config)) *bundle {
 	t.Helper()
 	b := &bundle{
-		db: dbtest.New(t), desk: &fakeDesk{tickets: map[string]deskTicket{}, pageSize: 3}, store: newFakeStore(), receiver: &fakeReceiver{},
+		db: dbtest.New(t), desk: &fakeDesk{tickets: map[string]deskTicket{}, pageSize: 3}, store: newFakeStore(), receiver: &fakeReceiver{}, hosts: &fakeHosts{kept: map[string]Asset{}},
 		tenants: fakeTenants{"acme": {OnboardedAt: ago(1000 * time.Hour), CanList: true}},
 	}
 	cfg := DefaultConfig()
@@ -45,7 +46,7 @@ func setup(t *testing.T, change ...func(*Config)) *bundle {
 		c(&cfg)
 	}
 	f, err := New(Deps{
-		DB: b.db, Desk: b.desk, Tickets: b.store, Articles: b.store, Receiver: b.receiver, Tenants: b.tenants,
+		DB: b.db, Desk: b.desk, Tickets: b.store, Articles: b.store, Hosts: b.hosts, Receiver: b.receiver, Tenants: b.tenants,
 		Clock: func() time.Time { return now },
 	}, cfg)
 	require.NoError(t, err)
@@ -109,6 +110,7 @@ type fakeDesk struct {
 	mu        sync.Mutex
 	tickets   map[string]deskTicket
 	solutions []Solution
+	assets    []Asset
 	pageSize  int
 	// faults are given out, one a call of a list, before anything else; nil lets the call pass.
 	faults []error
@@ -223,6 +225,59 @@ func (f *fakeDesk) ListSolutions(_ context.Context, tenantID string, start int) 
 		next = to + 1
 	}
 	return f.solutions[start-1 : to], next, nil
+}
+
+func (f *fakeDesk) ListAssets(_ context.Context, tenantID string, start int) ([]Asset, int, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := f.fault(tenantID); err != nil {
+		return nil, 0, err
+	}
+	to := min(start-1+f.pageSize, len(f.assets))
+	next := 0
+	if to < len(f.assets) {
+		next = to + 1
+	}
+	return f.assets[start-1 : to], next, nil
+}
+
+// fakeHosts keeps the assets of one tenant in memory.
+type fakeHosts struct {
+	mu   sync.Mutex
+	kept map[string]Asset
+	put  map[string]bool
+}
+
+func (f *fakeHosts) Mirror(context.Context, string) (Mirror, error) {
+	f.put = map[string]bool{}
+	return f, nil
+}
+
+func (f *fakeHosts) Put(_ context.Context, assets []Asset) (c Change, skipped int, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, a := range assets {
+		f.put[a.ID] = true
+		if _, known := f.kept[a.ID]; known {
+			c.Unchanged++
+		} else {
+			c.Added++
+		}
+		f.kept[a.ID] = a
+	}
+	return c, 0, nil
+}
+
+func (f *fakeHosts) Close(context.Context) (retired int, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for id := range f.kept {
+		if !f.put[id] {
+			delete(f.kept, id)
+			retired++
+		}
+	}
+	return retired, nil
 }
 
 // fakeStore keeps tickets and articles in memory, a batch whole or not at all.

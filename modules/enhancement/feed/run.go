@@ -16,6 +16,7 @@ const (
 	KindTickets   = "tickets"
 	KindSolutions = "solutions"
 	KindReconcile = "reconcile"
+	KindAssets    = "assets"
 )
 
 // The outcomes of a run.

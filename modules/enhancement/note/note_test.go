@@ -279,3 +279,21 @@ func TestTheTerminalIsWrapped(t *testing.T) {
 		}
 	}
 }
+
+func TestOnlyNotesOfOursHaveAReferenceAtTheirEnd(t *testing.T) {
+	t.Parallel()
+	for _, language := range Languages() {
+		in := Input{Bundle: bundle(), Answer: fullAnswer(), Reference: reference, Elapsed: 14 * time.Second, GeneratedAt: noon, Language: language}
+		html, _ := Render(in)
+		got, ours := ReferenceOf(html)
+		require.True(t, ours, language)
+		require.Equal(t, reference, got)
+		for _, other := range []string{
+			"<p>See Ref " + reference + "</p>", "<p>As the assistant wrote:</p>" + html + "<p>I did that, it works now.</p>",
+			strings.ReplaceAll(html, reference, "AIA-1"), "",
+		} {
+			_, ours := ReferenceOf(other)
+			require.False(t, ours, other)
+		}
+	}
+}

@@ -9,7 +9,9 @@
 //     identifiers, netmasks and e-mail domains are not hosts.
 //   - Look-ups use equality and ranges only. Under row-level security other operators (<<=, LIKE, lower()) lose their
 //     index, see the migration.
-//   - A host is deleted softly, and only when an import is told to prune. A retired host is still found, and says so.
+//   - A host is deleted softly: by an import that is told to prune, or when the desk no longer lists an asset; each retires only
+//     what it brought. A retired host is still found, and says so, until Purge removes it.
+//   - The desk's assets never overwrite what was imported.
 //   - Every query runs inside the tenant's transaction and names the tenant.
 //
 // When the database is away, Lookup and Import return its fault. An import that broke off can simply be run again: rows that

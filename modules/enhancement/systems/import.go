@@ -24,7 +24,7 @@ const (
 
 // ImportOptions steers an import.
 type ImportOptions struct {
-	// Prune retires every live host that the file does not have. It is off by default: a file with fewer hosts is more
+	// Prune retires every live imported host that the file does not have. It is off by default: a file with fewer hosts is more
 	// often half an export than news of machines that are gone. See Report.PruneSkipped.
 	Prune bool
 }
@@ -62,7 +62,7 @@ func (e RowError) Error() string { return fmt.Sprintf("line %d: %s", e.Line, e.R
 // nothing. Bad rows are reported and the rest kept; the error is for files that cannot be read at all, and for the database.
 // progress, if not nil, is called after each batch.
 func (v *Inventory) Import(ctx context.Context, tenantID string, r io.Reader, opts ImportOptions, progress func(Report)) (Report, error) {
-	i := importer{inventory: v, tenantID: tenantID, progress: progress, seen: map[hostID]struct{}{}}
+	i := importer{inventory: v, tenantID: tenantID, origin: originImport, progress: progress, seen: map[hostID]struct{}{}}
 	if err := i.begin(ctx); err != nil {
 		return i.report, err
 	}
@@ -91,9 +91,16 @@ func idOf(key string, ip *netip.Prefix) hostID {
 	return hostID(sum[:16])
 }
 
+// Where a row comes from. A prune retires rows of its own origin only.
+const (
+	originImport = "import"
+	originDesk   = "servicedesk"
+)
+
 type importer struct {
 	inventory *Inventory
 	tenantID  string
+	origin    string
 	progress  func(Report)
 	started   time.Time
 	seen      map[hostID]struct{}
@@ -160,7 +167,7 @@ func (i *importer) flush(ctx context.Context) error {
 		})
 		var added, changed int
 		err := i.inventory.db.InTenantTx(ctx, i.tenantID, func(ctx context.Context, tx pgx.Tx) (err error) {
-			added, changed, err = upsert(ctx, tx, i.tenantID, i.batch)
+			added, changed, err = upsert(ctx, tx, i.tenantID, i.origin, i.batch)
 			return err
 		})
 		if err != nil {
@@ -192,7 +199,7 @@ func (i *importer) prune(ctx context.Context) error {
 		var page []liveHost
 		var retired int
 		err := i.inventory.db.InTenantTx(ctx, i.tenantID, func(ctx context.Context, tx pgx.Tx) (err error) {
-			page, err = liveAfter(ctx, tx, i.tenantID, i.started, last)
+			page, err = liveAfter(ctx, tx, i.tenantID, i.origin, i.started, last)
 			if err != nil {
 				return err
 			}

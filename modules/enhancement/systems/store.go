@@ -55,24 +55,26 @@ const (
 		CROSS JOIN LATERAL (SELECT 1 FROM system_inventory i
 		                    WHERE i.tenant_id = $1 AND i.short_name_key >= s.first AND i.short_name_key < s.last LIMIT 1) AS e`
 
+	// What was imported is never overwritten by the desk's assets; an import takes a row of theirs over.
 	upsertHosts = `
 		INSERT INTO system_inventory AS s
-		       (tenant_id, ip_address, hostname, hostname_key, short_name_key, mac_key, role, location, metadata)
-		SELECT $1, h.ip_address, h.hostname, h.hostname_key, h.short_name_key, nullif(h.mac_key, ''), h.role, h.location, h.metadata::jsonb
+		       (tenant_id, ip_address, hostname, hostname_key, short_name_key, mac_key, role, location, metadata, source)
+		SELECT $1, h.ip_address, h.hostname, h.hostname_key, h.short_name_key, nullif(h.mac_key, ''), h.role, h.location, h.metadata::jsonb, $10
 		FROM unnest($2::inet[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[])
 		     AS h (ip_address, hostname, hostname_key, short_name_key, mac_key, role, location, metadata)
 		ON CONFLICT (tenant_id, hostname_key, ip_address) DO UPDATE
 		SET hostname = excluded.hostname, mac_key = excluded.mac_key, role = excluded.role, location = excluded.location,
-		    metadata = excluded.metadata, updated_at = now(), deleted_at = NULL
-		WHERE (s.hostname, s.mac_key, s.role, s.location, s.metadata)
-		      IS DISTINCT FROM (excluded.hostname, excluded.mac_key, excluded.role, excluded.location, excluded.metadata)
-		   OR s.deleted_at IS NOT NULL
+		    metadata = excluded.metadata, source = excluded.source, updated_at = now(), deleted_at = NULL
+		WHERE (excluded.source = 'import' OR s.source <> 'import')
+		  AND ((s.hostname, s.mac_key, s.role, s.location, s.metadata, s.source)
+		       IS DISTINCT FROM (excluded.hostname, excluded.mac_key, excluded.role, excluded.location, excluded.metadata, excluded.source)
+		    OR s.deleted_at IS NOT NULL)
 		RETURNING xmax = 0 AS added`
 
 	liveHosts = `
 		SELECT id::text AS id, ip_address, hostname_key
 		FROM system_inventory
-		WHERE tenant_id = $1 AND deleted_at IS NULL AND updated_at < $2 AND id > $3::uuid
+		WHERE tenant_id = $1 AND deleted_at IS NULL AND updated_at < $2 AND id > $3::uuid AND source = $4
 		ORDER BY id LIMIT 1000`
 
 	retireHosts = `
@@ -100,7 +102,7 @@ func entries(ctx context.Context, tx pgx.Tx, sql string, args ...any) ([]entry, 
 
 // upsert writes hosts of distinct keys and returns how many rows are new and how many changed. Rows that stand already as
 // they are in the import are not written at all.
-func upsert(ctx context.Context, tx pgx.Tx, tenantID string, hosts []host) (added, changed int, err error) {
+func upsert(ctx context.Context, tx pgx.Tx, tenantID, origin string, hosts []host) (added, changed int, err error) {
 	n := len(hosts)
 	ips := make([]*netip.Prefix, n)
 	columns := make([][]string, 7)
@@ -114,7 +116,7 @@ func upsert(ctx context.Context, tx pgx.Tx, tenantID string, hosts []host) (adde
 		}
 	}
 	rows, err := tx.Query(ctx, upsertHosts, tenantID, ips,
-		columns[0], columns[1], columns[2], columns[3], columns[4], columns[5], columns[6])
+		columns[0], columns[1], columns[2], columns[3], columns[4], columns[5], columns[6], origin)
 	if err != nil {
 		return 0, 0, fmt.Errorf("upsert hosts: %w", err)
 	}
@@ -138,8 +140,8 @@ type liveHost struct {
 	HostnameKey string
 }
 
-func liveAfter(ctx context.Context, tx pgx.Tx, tenantID string, before time.Time, lastID string) ([]liveHost, error) {
-	rows, err := tx.Query(ctx, liveHosts, tenantID, before, lastID)
+func liveAfter(ctx context.Context, tx pgx.Tx, tenantID, origin string, before time.Time, lastID string) ([]liveHost, error) {
+	rows, err := tx.Query(ctx, liveHosts, tenantID, before, lastID, origin)
 	if err != nil {
 		return nil, fmt.Errorf("select live hosts: %w", err)
 	}
