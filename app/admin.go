@@ -23,7 +23,7 @@ func (p *process) mountAdmin(ops *echo.Echo) error {
 	ops.Use(under(adminapi.Prefix+"/", guard.Protect(nil)))
 	return adminapi.Mount(ops, adminapi.Deps{
 		Service: p.system.operator,
-		Refuse:  func(c echo.Context, err error) adminapi.Refusal { return refuse(p.tel.logger, c, err) },
+		Refuse:  func(c echo.Context, err error) adminapi.RefusalError { return refuse(p.tel.logger, c, err) },
 	})
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
+	"aiagents/app/operator"
 	"aiagents/modules/enhancement"
 	"aiagents/modules/enhancement/evidence"
 	"aiagents/modules/enhancement/note"
@@ -23,37 +24,33 @@ func (c *cli) enhancementCommand() *cobra.Command {
 }
 
 func (c *cli) enhancementList() *cobra.Command {
-	var tenantID string
-	var filter enhancement.Filter
+	var filter operator.EnhancementFilter
 	cmd := &cobra.Command{
 		Use: "list", Short: "List a tenant's enhancements, the newest first", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := needTenant(tenantID); err != nil {
+			if err := needTenant(filter.TenantID); err != nil {
 				return err
+			}
+			if filter.Limit < 1 || filter.Limit > 1000 {
+				return usageError{errors.New("--limit must be 1 to 1000")}
 			}
 			if filter.Status != "" && !slices.Contains([]string{"pending", "completed", "failed"}, filter.Status) {
 				return usageError{fmt.Errorf("--status must be pending, completed or failed, is %q", filter.Status)}
 			}
 			return c.withSystem(cmd.Context(), func(ctx context.Context, s *system) error {
-				if _, err := s.tenants.Get(ctx, tenantID); err != nil {
-					return err
-				}
-				list, err := s.enhancements.List(ctx, tenantID, filter)
+				list, err := s.operator.AllEnhancements(ctx, filter)
 				if err != nil {
 					return err
 				}
-				if list == nil {
-					list = []enhancement.Summary{}
-				}
 				return c.print(list, "ID TICKET STATUS OUTCOME TOOK CREATED WHY", func(line func(...any)) {
 					for _, e := range list {
-						line(e.ID, e.TicketID, e.Status, e.Outcome, took(e.ProcessingTimeMs), e.CreatedAt.UTC().Format(time.RFC3339), why(e))
+						line(e.ID, e.TicketID, e.Status, e.Outcome, took(e.ProcessingTimeMs), e.CreatedAt.UTC().Format(time.RFC3339), why(e.Summary))
 					}
 				})
 			})
 		},
 	}
-	tenantFlag(cmd, &tenantID)
+	tenantFlag(cmd, &filter.TenantID)
 	cmd.Flags().StringVar(&filter.Status, "status", "", "only pending, completed or failed")
 	cmd.Flags().StringVar(&filter.TicketID, "ticket-id", "", "only those of one ticket")
 	cmd.Flags().IntVar(&filter.Limit, "limit", 50, "how many, 1 to 1000")
@@ -85,7 +82,7 @@ func (c *cli) enhancementShow() *cobra.Command {
 				return err
 			}
 			return c.withSystem(cmd.Context(), func(ctx context.Context, s *system) error {
-				d, err := s.enhancements.Show(ctx, tenantID, id)
+				d, err := s.operator.Enhancement(ctx, tenantID, id)
 				if err != nil {
 					return err
 				}
@@ -108,13 +105,14 @@ func runArgument(tenantID, text string) (uuid.UUID, error) {
 	return id, nil
 }
 
-func (c *cli) detail(d enhancement.Detail, line func(...any)) {
+func (c *cli) detail(d operator.EnhancementDetail, line func(...any)) {
 	line("id", d.ID)
 	line("ticket", d.TicketID)
 	line("event", d.Event)
 	line("status", strings.TrimSpace(d.Status+" "+d.Outcome))
-	if text := why(d.Summary); text != "" {
-		line("why", text)
+	line("why", d.Explanation.Text)
+	if d.Explanation.Next != "" {
+		line("next", d.Explanation.Next)
 	}
 	line("stage", d.Stage)
 	line("reference", d.Reference)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"aiagents/app/operator"
 	"aiagents/internal/secret"
 	"aiagents/modules/tenant"
 )
@@ -19,11 +20,11 @@ func (c *cli) tenantCommand() *cobra.Command {
 	group := &cobra.Command{Use: "tenant", Short: "Onboard and manage tenants"}
 	group.AddCommand(c.tenantCreate(), c.tenantList(), c.tenantShow(), c.tenantUpdate(), c.tenantRotate(),
 		c.tenantAct("disable", "Refuse a tenant's webhooks from now on", func(ctx context.Context, s *system, id string) error {
-			_, err := s.tenants.Disable(ctx, actor(), id)
+			_, err := s.operator.DisableTenant(ctx, actor(), id)
 			return err
 		}),
 		c.tenantAct("enable", "Take a tenant's webhooks again", func(ctx context.Context, s *system, id string) error {
-			_, err := s.tenants.Enable(ctx, actor(), id)
+			_, err := s.operator.EnableTenant(ctx, actor(), id)
 			return err
 		}),
 		c.tenantDelete(), c.tenantSecretCommand(), c.tenantAudit())
@@ -96,11 +97,11 @@ func (c *cli) tenantCreate() *cobra.Command {
 				return err
 			}
 			return c.withSystem(cmd.Context(), func(ctx context.Context, s *system) error {
-				t, err := s.tenants.Create(ctx, actor(), in)
+				made, err := s.operator.CreateTenant(ctx, actor(), in)
 				if err != nil {
 					return err
 				}
-				return c.printSecret(t)
+				return c.printSecret(made)
 			})
 		},
 	}
@@ -111,12 +112,12 @@ func (c *cli) tenantCreate() *cobra.Command {
 }
 
 // printSecret shows a webhook secret, the one time that it is shown.
-func (c *cli) printSecret(t tenant.Tenant) error {
+func (c *cli) printSecret(made operator.NewSecret) error {
 	v := struct {
 		TenantID      string `json:"tenant_id"`
 		WebhookURL    string `json:"webhook_path"`
 		WebhookSecret string `json:"webhook_secret"`
-	}{t.ID, "/webhook/servicedesk/" + t.ID, t.WebhookSecret.Reveal()}
+	}{made.Tenant.ID, made.Tenant.WebhookPath, made.Secret.Reveal()}
 	return c.print(v, "", func(line func(...any)) {
 		line("tenant", v.TenantID)
 		line("webhook path", v.WebhookURL)
@@ -130,7 +131,7 @@ func (c *cli) tenantList() *cobra.Command {
 		Use: "list", Short: "List all tenants", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return c.withSystem(cmd.Context(), func(ctx context.Context, s *system) error {
-				list, err := s.tenants.List(ctx)
+				list, err := s.operator.Tenants(ctx)
 				if err != nil {
 					return err
 				}
@@ -209,15 +210,9 @@ func (c *cli) tenantUpdate() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		t, err := s.tenants.Update(ctx, actor(), id, in)
+		t, err := s.operator.UpdateTenant(ctx, actor(), id, in)
 		if err != nil {
 			return err
-		}
-		if f.apiKeyFile != "" {
-			// A new key is the reason to end a pause at once instead of at the next probe.
-			if err := s.notes.Resume(ctx, id); err != nil {
-				return err
-			}
 		}
 		_, err = fmt.Fprintf(c.out, "updated %s (version %d)\n", t.ID, t.Version)
 		return err
@@ -266,11 +261,11 @@ func (c *cli) tenantRotate() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			t, err := s.tenants.RotateWebhookSecret(ctx, actor(), id, tenant.RotateInput{Secret: fresh, Grace: grace})
+			made, err := s.operator.RotateWebhookSecret(ctx, actor(), id, tenant.RotateInput{Secret: fresh, Grace: grace})
 			if err != nil {
 				return err
 			}
-			return c.printSecret(t)
+			return c.printSecret(made)
 		})
 	cmd.Flags().StringVar(&file, "webhook-secret-file", "", "file with a secret of your own, - for standard input (default: a random one)")
 	cmd.Flags().DurationVar(&grace, "grace", tenant.DefaultGrace, "how long the old secret stays valid")
@@ -311,13 +306,9 @@ func (c *cli) tenantDelete() *cobra.Command {
 		if !yes {
 			return usageError{fmt.Errorf("this deletes %s with its history, tickets, articles and inventory: add --yes to go on", id)}
 		}
-		rows, err := s.tenants.Delete(ctx, actor(), id)
+		total, err := s.operator.DeleteTenant(ctx, actor(), id)
 		if err != nil {
 			return err
-		}
-		var total int64
-		for _, n := range rows {
-			total += n
 		}
 		_, err = fmt.Fprintf(c.out, "deleted %s (%d rows)\n", id, total)
 		return err

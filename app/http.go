@@ -160,9 +160,9 @@ func errorHandler(logger *slog.Logger) echo.HTTPErrorHandler {
 }
 
 // refuse says how an error is answered, and logs it once: callers' faults quietly, ours with their cause.
-func refuse(logger *slog.Logger, c echo.Context, err error) adminapi.Refusal {
+func refuse(logger *slog.Logger, c echo.Context, err error) adminapi.RefusalError {
 	f := asFault(err)
-	r := adminapi.Refusal{Message: f.Message, Details: f.Details, RetryAfter: f.RetryAfter}
+	r := adminapi.RefusalError{Message: f.Message, Details: f.Details, RetryAfter: f.RetryAfter}
 	r.Status, r.Code = statusOf(f.Kind)
 	if f.Code != "" {
 		r.Code = f.Code

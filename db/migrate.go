@@ -143,13 +143,17 @@ func dropUnfinishedIndexes(ctx context.Context, pool *pgxpool.Pool) error {
 	return nil
 }
 
-// addEmbeddings makes the table of embeddings where pgvector has come since the migration ran.
+// addEmbeddings makes the table of embeddings where pgvector is there, be it since the migration ran. A newer schema may have no
+// such function any more.
 func addEmbeddings(ctx context.Context, pool *pgxpool.Pool) error {
-	sql, err := migrations.FS.ReadFile("0015_embeddings.up.sql")
-	if err != nil {
-		return fmt.Errorf("read the embeddings' migration: %w", err)
+	var exists bool
+	if err := pool.QueryRow(ctx, `SELECT to_regprocedure('add_ticket_embeddings()') IS NOT NULL`).Scan(&exists); err != nil {
+		return fmt.Errorf("look for the function that adds embeddings: %w", err)
 	}
-	if _, err := pool.Exec(ctx, string(sql)); err != nil {
+	if !exists {
+		return nil
+	}
+	if _, err := pool.Exec(ctx, `SELECT add_ticket_embeddings()`); err != nil {
 		return fmt.Errorf("add the table of embeddings: %w", err)
 	}
 	return nil

@@ -64,7 +64,7 @@ func (d *DB) InTx(ctx context.Context, fn func(ctx context.Context, tx pgx.Tx) e
 	return d.inTx(ctx, "", fn)
 }
 
-// inTx is the one place in the tree that begins and commits. The rollback ignores the caller's cancellation: with the dead
+// inTx is the one place in the tree that commits what was begun. The rollback ignores the caller's cancellation: with the dead
 // context pgx would throw the connection away, and a burst of cancelled requests would empty the pool.
 func (d *DB) inTx(ctx context.Context, tenantID string, fn func(ctx context.Context, tx pgx.Tx) error) (err error) {
 	tx, err := d.begin(ctx, tenantID)
@@ -105,7 +105,7 @@ func (d *DB) begin(ctx context.Context, tenantID string) (pgx.Tx, error) {
 		return tx, nil
 	}
 	batch := &pgx.Batch{}
-	batch.BeginTx(pgx.TxOptions{})
+	batch.BeginTx(pgx.TxOptions{}) //nolint:forbidigo // this is where they begin
 	d.queueTenant(batch, tenantID)
 	results := d.pool.SendBatch(ctx, batch)
 	if err := results.Close(); err != nil {

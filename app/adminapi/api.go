@@ -29,7 +29,7 @@ const maxBody = 128 << 10
 type Deps struct {
 	Service *operator.Service
 	// Refuse classifies an error and logs it once; the API only writes what it says.
-	Refuse func(c echo.Context, err error) Refusal
+	Refuse func(c echo.Context, err error) RefusalError
 }
 
 // api is the API under construction.
@@ -177,8 +177,10 @@ func add[I, O any](a *api, r route, act func(ctx context.Context, in *I) (*O, er
 	if op.DefaultStatus == 0 {
 		op.DefaultStatus = http.StatusOK
 	}
-	codes := append([]int{http.StatusBadRequest, http.StatusUnauthorized, http.StatusTooManyRequests, http.StatusInternalServerError,
-		http.StatusServiceUnavailable}, r.refusals...)
+	codes := append([]int{
+		http.StatusBadRequest, http.StatusUnauthorized, http.StatusTooManyRequests, http.StatusInternalServerError,
+		http.StatusServiceUnavailable,
+	}, r.refusals...)
 	if r.method != http.MethodGet {
 		codes = append(codes, http.StatusForbidden)
 	}
@@ -242,7 +244,7 @@ var refusalTexts = map[int]string{
 func refine(doc *huma.OpenAPI) {
 	schemas := doc.Components.Schemas.Map()
 	// huma notes down its own form of an error, which is never answered.
-	delete(schemas, "Refusal")
+	delete(schemas, "RefusalError")
 	for _, name := range []string{"context", "answer", "findings"} {
 		p := schemas["EnhancementDetail"].Properties
 		p[name] = &huma.Schema{AnyOf: []*huma.Schema{{Ref: p[name].Ref}, {Type: "null"}}, Description: "Null until the run has got that far"}

@@ -48,8 +48,11 @@ type retried struct {
 }
 
 func (a *api) enhancements() {
-	add(a, route{http.MethodGet, "/enhancements", "listEnhancements", "enhancements", "List enhancements",
-		"The newest first: of one tenant, or of all. Ticket text is not in a list.", 0, []int{http.StatusNotFound}},
+	add(a, route{
+		http.MethodGet, "/enhancements", "listEnhancements", "enhancements", "List enhancements",
+		"The newest first: of one tenant, or of all. Ticket text is not in a list.", 0,
+		[]int{http.StatusNotFound},
+	},
 		func(ctx context.Context, in *listEnhancements) (*answer[operator.EnhancementPage], error) {
 			list, err := a.Service.Enhancements(ctx, operator.EnhancementFilter{
 				TenantID: in.TenantID, Status: in.Status, Outcome: in.Outcome, TicketID: in.TicketID, Since: in.Since, Until: in.Until,
@@ -57,15 +60,21 @@ func (a *api) enhancements() {
 			})
 			return &answer[operator.EnhancementPage]{success(list, "A page of enhancements.")}, err
 		})
-	add(a, route{http.MethodGet, "/enhancements/{id}", "getEnhancement", "enhancements", "Read one enhancement",
-		"With its ticket, evidence, note, timeline, calls of the model, cost, and why it ended as it did.", 0, []int{http.StatusNotFound}},
+	add(a, route{
+		http.MethodGet, "/enhancements/{id}", "getEnhancement", "enhancements", "Read one enhancement",
+		"With its ticket, evidence, note, timeline, calls of the model, cost, and why it ended as it did.", 0,
+		[]int{http.StatusNotFound},
+	},
 		func(ctx context.Context, in *oneEnhancement) (*answer[operator.EnhancementDetail], error) {
 			d, err := a.Service.Enhancement(ctx, in.TenantID, in.ID)
 			return &answer[operator.EnhancementDetail]{success(d, "The enhancement.")}, err
 		})
-	add(a, route{http.MethodPost, "/enhancements/{id}/retry", "retryEnhancement", "enhancements", "Run an enhancement again",
+	add(a, route{
+		http.MethodPost, "/enhancements/{id}/retry", "retryEnhancement", "enhancements", "Run an enhancement again",
 		"From the start. Its note is replaced, never doubled. One that is still running is left alone.",
-		http.StatusAccepted, []int{http.StatusNotFound, http.StatusConflict}},
+		http.StatusAccepted,
+		[]int{http.StatusNotFound, http.StatusConflict},
+	},
 		func(ctx context.Context, in *oneEnhancement) (*answer[retried], error) {
 			d, err := a.Service.Enhancement(ctx, in.TenantID, in.ID)
 			if err == nil {
@@ -73,9 +82,12 @@ func (a *api) enhancements() {
 			}
 			return &answer[retried]{success(retried{in.ID, d.TenantID}, "The enhancement is queued again.")}, err
 		})
-	add(a, route{http.MethodPost, "/enhancements/preview", "previewEnhancement", "enhancements", "Make a note and show it",
+	add(a, route{
+		http.MethodPost, "/enhancements/preview", "previewEnhancement", "enhancements", "Make a note and show it",
 		"Nothing is posted and nothing is kept. It takes as long as a note takes, up to two minutes, and costs what its calls of the model cost.",
-		0, []int{http.StatusNotFound, http.StatusConflict}},
+		0,
+		[]int{http.StatusNotFound, http.StatusConflict},
+	},
 		func(ctx context.Context, in *previewNote) (*answer[operator.Preview], error) {
 			if err := allowTime(ctx, previewTime); err != nil {
 				return nil, err

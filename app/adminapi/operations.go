@@ -46,9 +46,11 @@ type taskPath struct {
 }
 
 func (a *api) operations() {
-	add(a, route{http.MethodGet, "/overview", "getOverview", "operations", "See whether it works, and for whom it does not",
+	add(a, route{
+		http.MethodGet, "/overview", "getOverview", "operations", "See whether it works, and for whom it does not",
 		"Counts, rates and times of a window with a series of 60 intervals, the queue, workers, storms of similar tickets, and every tenant's " +
-			"state with its reason. Read tenant by tenant, and at most 5 s old.", 0, nil},
+			"state with its reason. Read tenant by tenant, and at most 5 s old.", 0, nil,
+	},
 		func(ctx context.Context, in *overview) (*answer[operator.Overview], error) {
 			o, err := a.Service.Overview(ctx, in.Window)
 			return &answer[operator.Overview]{success(o, "The overview.")}, err
@@ -74,9 +76,12 @@ func (a *api) operations() {
 			tasks, err := a.Service.Housekeeping(ctx)
 			return &answer[housekeepingList]{success(housekeepingList{tasks}, "The periodic tasks.")}, err
 		})
-	add(a, route{http.MethodPost, "/housekeeping/{task}/dry-run", "dryRunHousekeeping", "operations", "Count what a task would remove",
+	add(a, route{
+		http.MethodPost, "/housekeeping/{task}/dry-run", "dryRunHousekeeping", "operations", "Count what a task would remove",
 		"Nothing is changed. Tasks that remove nothing by age have no dry run. Real runs are periodic, or by 'aiagents housekeeping run'.",
-		0, []int{http.StatusNotFound}},
+		0,
+		[]int{http.StatusNotFound},
+	},
 		func(ctx context.Context, in *taskPath) (*answer[housekeeping.Run], error) {
 			if err := allowTime(ctx, previewTime); err != nil {
 				return nil, err
@@ -84,8 +89,11 @@ func (a *api) operations() {
 			run, err := a.Service.HousekeepingDryRun(ctx, in.Task)
 			return &answer[housekeeping.Run]{success(run, "What the task would remove now.")}, err
 		})
-	add(a, route{http.MethodGet, "/audit", "listAudit", "operations", "Read the audit log", "Who did what to which tenant, the newest first.",
-		0, []int{http.StatusNotFound}},
+	add(a, route{
+		http.MethodGet, "/audit", "listAudit", "operations", "Read the audit log", "Who did what to which tenant, the newest first.",
+		0,
+		[]int{http.StatusNotFound},
+	},
 		func(ctx context.Context, in *listAudit) (*answer[operator.AuditPage], error) {
 			list, err := a.Service.Audit(ctx, operator.AuditFilter{
 				TenantID: in.TenantID, Actor: in.Actor, Action: in.Action, Since: in.Since, Until: in.Until, Limit: in.Limit, Cursor: in.Cursor,

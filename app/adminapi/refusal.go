@@ -15,8 +15,8 @@ import (
 	"aiagents/internal/fault"
 )
 
-// Refusal is an error as it is answered. It is a huma.StatusError.
-type Refusal struct {
+// RefusalError is an error as it is answered. It is a huma.StatusError.
+type RefusalError struct {
 	Status     int
 	Code       string
 	Message    string
@@ -37,13 +37,13 @@ type refusalDetail struct {
 }
 
 // Error is the public message.
-func (r Refusal) Error() string { return r.Message }
+func (r RefusalError) Error() string { return r.Message }
 
 // GetStatus is the HTTP status.
-func (r Refusal) GetStatus() int { return r.Status }
+func (r RefusalError) GetStatus() int { return r.Status }
 
 // GetHeaders adds Retry-After where it is known.
-func (r Refusal) GetHeaders() http.Header {
+func (r RefusalError) GetHeaders() http.Header {
 	if r.RetryAfter <= 0 {
 		return nil
 	}
@@ -51,7 +51,7 @@ func (r Refusal) GetHeaders() http.Header {
 }
 
 // MarshalJSON gives the one shape.
-func (r Refusal) MarshalJSON() ([]byte, error) {
+func (r RefusalError) MarshalJSON() ([]byte, error) {
 	return json.Marshal(refusalBody{
 		Status: "error", Error: refusalDetail{Code: r.Code, Message: r.Message, Details: r.Details},
 	})
@@ -62,7 +62,7 @@ func init() {
 	huma.ValidateStrictCasing = true
 	huma.DefaultArrayNullable = false
 	huma.NewError = func(status int, message string, _ ...error) huma.StatusError {
-		return Refusal{Status: status, Message: message}
+		return RefusalError{Status: status, Message: message}
 	}
 	huma.NewErrorWithContext = func(ctx huma.Context, status int, message string, errs ...error) huma.StatusError {
 		c := humaecho.Unwrap(ctx)

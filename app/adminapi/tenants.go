@@ -86,11 +86,6 @@ type updateTenant struct {
 	}
 }
 
-// tenantList is all tenants.
-type tenantList struct {
-	Items []tenant.Listing `json:"items" nullable:"false"`
-}
-
 // webhookSecret is what a desk's administrator has to enter, the one time that it is shown.
 type webhookSecret struct {
 	Tenant        operator.Tenant `json:"tenant"`
@@ -103,26 +98,37 @@ type deletion struct {
 }
 
 func (a *api) tenants() {
-	add(a, route{http.MethodGet, "/tenants", "listTenants", "tenants", "List all tenants", "By id. It needs no encryption keys.", 0, nil},
-		func(ctx context.Context, _ *struct{}) (*answer[tenantList], error) {
-			list, err := a.Service.Tenants(ctx)
-			return &answer[tenantList]{success(tenantList{list}, "All tenants.")}, err
+	add(a, route{http.MethodGet, "/tenants", "listTenants", "tenants", "List the tenants", "By id. It needs no encryption keys.", 0, nil},
+		func(ctx context.Context, in *struct{ Page }) (*answer[operator.TenantPage], error) {
+			list, err := a.Service.TenantPage(ctx, in.Limit, in.Cursor)
+			return &answer[operator.TenantPage]{success(list, "A page of tenants.")}, err
 		})
-	add(a, route{http.MethodPost, "/tenants", "createTenant", "tenants", "Add a tenant",
+	add(a, route{
+		http.MethodPost, "/tenants", "createTenant", "tenants", "Add a tenant",
 		"Its webhook secret is in the answer, and nowhere else. The key for the desk may be set later; until then notes cannot be written.",
-		http.StatusCreated, []int{http.StatusConflict}}, a.create)
-	add(a, route{http.MethodGet, "/tenants/{tenant_id}", "getTenant", "tenants", "Read a tenant", "Of secrets it says whether there are any.",
-		0, []int{http.StatusNotFound}},
+		http.StatusCreated,
+		[]int{http.StatusConflict},
+	}, a.create)
+	add(a, route{
+		http.MethodGet, "/tenants/{tenant_id}", "getTenant", "tenants", "Read a tenant", "Of secrets it says whether there are any.",
+		0,
+		[]int{http.StatusNotFound},
+	},
 		func(ctx context.Context, in *TenantPath) (*tagged[operator.Tenant], error) {
 			t, err := a.Service.Tenant(ctx, in.TenantID)
 			return tag(t, "The tenant."), err
 		})
-	add(a, route{http.MethodPatch, "/tenants/{tenant_id}", "updateTenant", "tenants", "Change a tenant",
+	add(a, route{
+		http.MethodPatch, "/tenants/{tenant_id}", "updateTenant", "tenants", "Change a tenant",
 		"What is left out stays as it is. A new key ends a pause of the desk at once.", 0,
-		[]int{http.StatusNotFound, http.StatusPreconditionFailed, http.StatusPreconditionRequired}}, a.update)
-	add(a, route{http.MethodDelete, "/tenants/{tenant_id}", "deleteTenant", "tenants", "Delete a tenant with all its data, for good",
+		[]int{http.StatusNotFound, http.StatusPreconditionFailed, http.StatusPreconditionRequired},
+	}, a.update)
+	add(a, route{
+		http.MethodDelete, "/tenants/{tenant_id}", "deleteTenant", "tenants", "Delete a tenant with all its data, for good",
 		"Its data key is destroyed first. Its audit log stays until it expires. Repeating a deletion that was interrupted goes on with it.",
-		0, []int{http.StatusNotFound}},
+		0,
+		[]int{http.StatusNotFound},
+	},
 		func(ctx context.Context, in *TenantPath) (*answer[deletion], error) {
 			rows, err := a.Service.DeleteTenant(ctx, actor(ctx), in.TenantID)
 			return &answer[deletion]{success(deletion{rows}, "The tenant and its data are gone.")}, err
@@ -212,7 +218,7 @@ func (f DeskFields) key() (*secret.Secret, error) {
 		return nil, fault.New(fault.Invalid, "the request cannot be used as it is").
 			WithDetails(map[string]string{"servicedesk_oauth": "give this or servicedesk_api_key"})
 	case f.OAuth != nil:
-		raw, err := json.Marshal(f.OAuth)
+		raw, err := json.Marshal(f.OAuth) //nolint:gosec // on its way to be sealed
 		if err != nil {
 			return nil, fault.Wrap(fault.Internal, err, "the OAuth client cannot be encoded")
 		}

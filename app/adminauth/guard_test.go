@@ -66,7 +66,7 @@ func newSite(t *testing.T, change func(*adminauth.Config)) *site {
 }
 
 func statusOf(err error) int {
-	switch fault.KindOf(err) { //nolint:exhaustive // the kinds that the guard returns
+	switch fault.KindOf(err) {
 	case fault.Unauthenticated:
 		return http.StatusUnauthorized
 	case fault.Forbidden:

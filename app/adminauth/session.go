@@ -134,7 +134,7 @@ func (g *Guard) setCookie(c echo.Context, value string, seconds int) {
 	if secure {
 		name = secureCookie
 	}
-	c.SetCookie(&http.Cookie{
+	c.SetCookie(&http.Cookie{ //nolint:gosec // Secure where there is TLS; on plain http the browser would not send it back
 		Name: name, Value: value, Path: "/", MaxAge: seconds, HttpOnly: true, Secure: secure, SameSite: http.SameSiteStrictMode,
 	})
 }

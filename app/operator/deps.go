@@ -23,7 +23,8 @@ type Transactor interface {
 // Tenants reads tenants.
 type Tenants interface {
 	IDs(ctx context.Context) ([]string, error)
-	List(ctx context.Context) ([]tenant.Listing, error)
+	// ListAfter lists the tenants behind an id, by id; a limit of 0 is all.
+	ListAfter(ctx context.Context, after string, limit int) ([]tenant.Listing, error)
 	// Fresh is NotFound for an unknown tenant.
 	Fresh(ctx context.Context, id string) (tenant.Tenant, error)
 }

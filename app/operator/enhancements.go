@@ -99,6 +99,24 @@ func (s *Service) Enhancements(ctx context.Context, f EnhancementFilter) (Enhanc
 	return page, nil
 }
 
+// AllEnhancements lists the first f.Limit runs, page by page, however many those are.
+func (s *Service) AllEnhancements(ctx context.Context, f EnhancementFilter) ([]Enhancement, error) {
+	all, left := []Enhancement{}, f.Limit
+	for left > 0 {
+		f.Limit = min(left, MaxPage)
+		page, err := s.Enhancements(ctx, f)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, page.Items...)
+		if f.Cursor = page.NextCursor; f.Cursor == "" {
+			break
+		}
+		left -= len(page.Items)
+	}
+	return all, nil
+}
+
 func (f *EnhancementFilter) check() (after cursor, err error) {
 	details := map[string]string{}
 	if f.Status != "" && !slices.Contains(statuses, f.Status) {

@@ -58,7 +58,14 @@ func (w *world) IDs(context.Context) (ids []string, err error) {
 	return ids, nil
 }
 
-func (w *world) List(context.Context) ([]tenant.Listing, error) { return w.listings, nil }
+func (w *world) ListAfter(_ context.Context, after string, limit int) (out []tenant.Listing, _ error) {
+	for _, l := range w.listings {
+		if l.ID > after && (limit == 0 || len(out) < limit) {
+			out = append(out, l)
+		}
+	}
+	return out, nil
+}
 
 func (w *world) Fresh(_ context.Context, id string) (tenant.Tenant, error) {
 	for _, l := range w.listings {
@@ -236,6 +243,27 @@ func TestPagesAcrossTenantsHoldEveryRunOnce(t *testing.T) {
 	require.Equal(t, want, got)
 }
 
+func TestTenantsComeInPagesToo(t *testing.T) {
+	t.Parallel()
+	s := (&world{listings: manyTenants(10)}).service(t)
+	var got []string
+	for cursor := ""; ; {
+		page, err := s.TenantPage(t.Context(), 3, cursor)
+		require.NoError(t, err)
+		for _, l := range page.Items {
+			got = append(got, l.ID)
+		}
+		if cursor = page.NextCursor; cursor == "" {
+			break
+		}
+	}
+	require.Equal(t, []string{"t00", "t01", "t02", "t03", "t04", "t05", "t06", "t07", "t08", "t09"}, got)
+	_, err := s.TenantPage(t.Context(), 201, "%")
+	var f *fault.Error
+	require.ErrorAs(t, err, &f)
+	require.Len(t, f.Details, 2)
+}
+
 func TestWhatCannotBeListedIsNamed(t *testing.T) {
 	t.Parallel()
 	s := (&world{listings: manyTenants(1)}).service(t)
@@ -290,7 +318,7 @@ func TestOverviewsAreSharedAndKeptForSomeSeconds(t *testing.T) {
 	for range 8 {
 		askers.Go(func() {
 			_, err := s.Overview(context.Background(), Hour)
-			require.NoError(t, err) //nolint:testifylint // reported all the same
+			require.NoError(t, err)
 		})
 	}
 	require.Eventually(t, func() bool { return w.asked.Load() == 1 }, 10*time.Second, time.Millisecond)

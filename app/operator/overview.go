@@ -205,7 +205,7 @@ func (s *Service) readOverview(ctx context.Context, w Window) (Overview, error) 
 	if err != nil {
 		return Overview{}, err
 	}
-	list, err := s.deps.Tenants.List(ctx)
+	list, err := s.deps.Tenants.ListAfter(ctx, "", 0)
 	if err != nil {
 		return Overview{}, err
 	}

@@ -2,6 +2,7 @@ package operator
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"time"
 
@@ -86,7 +87,31 @@ func view(t tenant.Tenant, err error) (Tenant, error) {
 
 // Tenants lists all tenants by id. It needs no keys, so it works when those are lost.
 func (s *Service) Tenants(ctx context.Context) ([]tenant.Listing, error) {
-	return s.deps.Tenants.List(ctx)
+	return s.deps.Tenants.ListAfter(ctx, "", 0)
+}
+
+// TenantPage is one page of the list of tenants.
+type TenantPage struct {
+	Items      []tenant.Listing `json:"items"`
+	NextCursor string           `json:"next_cursor" doc:"Give it as cursor to get the next page; empty on the last one"`
+}
+
+// TenantPage lists tenants by id, a page at a time; a limit of 0 takes 50.
+func (s *Service) TenantPage(ctx context.Context, limit int, cursor string) (TenantPage, error) {
+	after, err := base64.RawURLEncoding.DecodeString(cursor)
+	details := map[string]string{}
+	if err != nil {
+		details["cursor"] = "must be the next_cursor of a page"
+	}
+	if _, limit = checkPage(limit, "", details); len(details) > 0 {
+		return TenantPage{}, fault.New(fault.Invalid, "the list cannot be read as asked").WithDetails(details)
+	}
+	list, err := s.deps.Tenants.ListAfter(ctx, string(after), limit+1)
+	page := TenantPage{Items: list[:min(len(list), limit)]}
+	if len(list) > limit {
+		page.NextCursor = base64.RawURLEncoding.EncodeToString([]byte(list[limit-1].ID))
+	}
+	return page, err
 }
 
 // Tenant reads one tenant. NotFound when there is none.

@@ -1,7 +1,8 @@
 -- Vectors of past tickets, for a search by meaning beside the one by words (docs/retrieval.md). They need the type "vector" of
 -- the extension pgvector, which an operator installs who wants them: without it there is no table, and nothing else changes.
--- `migrate up` runs this file every time, so that an extension that comes later is found.
-DO $$
+-- `migrate up` calls the function every time, so that an extension that comes later is found.
+CREATE FUNCTION add_ticket_embeddings() RETURNS void
+LANGUAGE plpgsql AS $$
 BEGIN
     IF to_regtype('vector') IS NULL OR to_regclass('ticket_embeddings') IS NOT NULL THEN
         RETURN;
@@ -23,3 +24,5 @@ BEGIN
         USING (tenant_id = current_setting('app.current_tenant_id', true))
         WITH CHECK (tenant_id = current_setting('app.current_tenant_id', true));
 END $$;
+COMMENT ON FUNCTION add_ticket_embeddings() IS 'Makes the table of embeddings where pgvector is there and the table is not.';
+REVOKE ALL ON FUNCTION add_ticket_embeddings() FROM PUBLIC;

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -15,9 +14,6 @@ import (
 
 // growthBound is how much worse than the smallest size a figure may get.
 const growthBound = 1.5
-
-// growthTenants are the numbers of tenants that are measured.
-var growthTenants = []int{1, 100, 1000}
 
 // size is one size of the installation with what was measured at it.
 type size struct {
@@ -55,7 +51,7 @@ func playGrowth(ctx context.Context, s *stage, b *build) (*result, error) {
 	return r, nil
 }
 
-const growthTickets = 1500
+const growthTickets = 1200
 
 // growRows measures with ever more finished work in the tables.
 func (s *stage) growRows(ctx context.Context, b *build) ([]size, error) {
@@ -70,11 +66,7 @@ func (s *stage) growRows(ctx context.Context, b *build) ([]size, error) {
 	defer s.drop(context.WithoutCancel(ctx), database)
 	var sizes []size
 	stored := 0
-	for _, text := range strings.Split(s.opts.rows, ",") {
-		want, err := strconv.Atoi(strings.TrimSpace(text))
-		if err != nil || want < stored {
-			return nil, fmt.Errorf("-rows must be ascending numbers separated by commas, is %q", s.opts.rows)
-		}
+	for _, want := range s.opts.rows {
 		if err := s.addFinished(ctx, database, stored, want); err != nil {
 			return nil, err
 		}
@@ -214,7 +206,7 @@ func (s *stage) growTenants(ctx context.Context, b *build) ([]size, error) {
 	defer s.drop(context.WithoutCancel(ctx), database)
 	known := usual
 	var sizes []size
-	for _, n := range growthTenants {
+	for _, n := range s.opts.tenantCounts {
 		if err := s.createTenants(ctx, b, database, known, n); err != nil {
 			return nil, err
 		}

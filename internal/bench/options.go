@@ -7,39 +7,62 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
 
 // options are one run's settings.
 type options struct {
-	scenarios   []string
-	seed        uint64
-	tenants     int
-	history     int
-	duration    time.Duration
-	connections int
-	tickets     int
-	concurrency int
-	jsonFile    string
-	svgDir      string
-	docFile     string
-	noFail      bool
-	keep        bool
-	list        bool
-	binaries    fileList
-	given       []string // as it was typed
-	compare     string
-	rounds      int
-	profileDir  string
-	rows        string
-	backlog     int
+	scenarios    []string
+	seed         uint64
+	tenants      int
+	history      int
+	duration     time.Duration
+	connections  int
+	tickets      int
+	concurrency  int
+	jsonFile     string
+	svgDir       string
+	docFile      string
+	noFail       bool
+	keep         bool
+	list         bool
+	binaries     fileList
+	given        []string // as it was typed
+	compare      string
+	rounds       int
+	profileDir   string
+	rows         numbers
+	tenantCounts numbers
+	backlog      int
 }
 
 type fileList []string
 
 func (f *fileList) String() string     { return strings.Join(*f, ",") }
 func (f *fileList) Set(s string) error { *f = append(*f, s); return nil }
+
+// numbers are ascending and separated by commas.
+type numbers []int
+
+// String implements flag.Value.
+func (n *numbers) String() string {
+	return strings.Trim(strings.ReplaceAll(fmt.Sprint([]int(*n)), " ", ","), "[]")
+}
+
+// Set implements flag.Value.
+func (n *numbers) Set(s string) error {
+	*n = nil
+	for text := range strings.SplitSeq(s, ",") {
+		v, err := strconv.Atoi(strings.TrimSpace(text))
+		if err != nil || v < 0 || (len(*n) > 0 && v <= (*n)[len(*n)-1]) {
+			return fmt.Errorf("must be ascending numbers separated by commas")
+		}
+		*n = append(*n, v)
+	}
+	return nil
+}
 
 const usageText = `Usage: bench [flags] [scenario ...]
 
@@ -77,7 +100,9 @@ func parseOptions(args []string, out io.Writer) (options, error) {
 	f.StringVar(&o.compare, "compare", "", "commit to compare this tree with")
 	f.IntVar(&o.rounds, "rounds", 5, "rounds of a comparison; each measures both builds, in turns")
 	f.StringVar(&o.profileDir, "profile", "", "folder for a CPU and an allocation profile of each scenario")
-	f.StringVar(&o.rows, "rows", "0,100000,1000000", "finished jobs and history rows at which growth is measured")
+	o.rows, o.tenantCounts = numbers{0, 100_000, 1_000_000}, numbers{1, 100, 1000}
+	f.Var(&o.tenantCounts, "tenant-counts", "`numbers` of tenants at which growth is measured")
+	f.Var(&o.rows, "rows", "`numbers` of finished jobs and history rows at which growth is measured")
 	f.IntVar(&o.backlog, "backlog", 100_000, "waiting jobs at which growth is measured")
 	if err := f.Parse(args); err != nil {
 		return o, err

@@ -122,7 +122,7 @@ func (s *stage) startRole(ctx context.Context, b *build, role, database string, 
 	}
 	s.running = append(s.running, p)
 	client := http.Client{Timeout: time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for time.Now().Before(deadline) && ctx.Err() == nil {
 		resp, err := client.Get("http://" + p.ops + "/health/ready")
 		if err == nil {

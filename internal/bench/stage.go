@@ -110,7 +110,7 @@ func (s *stage) startSimulators(ctx context.Context) error {
 	s.sims = &remote{}
 	desks := s.opts.tenants
 	if slices.Contains(s.opts.scenarios, "growth") {
-		desks = max(desks, slices.Max(growthTenants))
+		desks = max(desks, slices.Max(s.opts.tenantCounts))
 	}
 	args := []string{"simulators", strconv.Itoa(desks), strconv.Itoa(s.opts.history), strconv.FormatUint(s.opts.seed, 10)}
 	if s.sims.process, err = launch(s.dir, "simulators", self, args, os.Environ(), &s.sims.addresses); err != nil {

@@ -89,8 +89,10 @@ func insertTx(ctx context.Context, tx pgx.Tx, tenantID string, arrivals []arriva
 		if !a.CreatedAt.IsZero() {
 			createdAt[i] = &arrivals[i].CreatedAt
 		}
-		for column, text := range []string{a.Event, a.TicketID, a.CorrelationID, a.reference, a.status, a.stage, a.outcome, a.reason,
-			a.Subject, a.Description, a.Priority} {
+		for column, text := range []string{
+			a.Event, a.TicketID, a.CorrelationID, a.reference, a.status, a.stage, a.outcome, a.reason,
+			a.Subject, a.Description, a.Priority,
+		} {
 			texts[column][i] = text
 		}
 	}

@@ -156,13 +156,23 @@ func (m *Module) IDs(ctx context.Context) ([]string, error) {
 }
 
 // List lists all tenants by id.
-func (m *Module) List(ctx context.Context) ([]Listing, error) {
+func (m *Module) List(ctx context.Context) ([]Listing, error) { return m.ListAfter(ctx, "", 0) }
+
+// ListAfter lists the tenants whose ids come after an id, by id, as many as limit; 0 is all.
+func (m *Module) ListAfter(ctx context.Context, after string, limit int) ([]Listing, error) {
 	ids, err := m.IDs(ctx)
 	if err != nil {
 		return nil, err
 	}
-	listings := make([]Listing, 0, len(ids))
+	slices.Sort(ids) // by bytes, whatever the database's collation is
+	listings := []Listing{}
 	for _, id := range ids {
+		if id <= after {
+			continue
+		}
+		if limit > 0 && len(listings) == limit {
+			break
+		}
 		var r record
 		var found bool
 		err := m.db.InTenantTx(ctx, id, func(ctx context.Context, tx pgx.Tx) (err error) {

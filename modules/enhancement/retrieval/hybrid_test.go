@@ -104,9 +104,9 @@ func TestAMeaningFindsWhatNoWordDoes(t *testing.T) {
 	require.Equal(t, 2, n)
 	require.Equal(t, "7", similar(t, s, tenant, query)[0])
 	require.Equal(t, "8", similar(t, s, tenant, Query{Subject: "VPN error 809"})[0], "both agree")
-	require.Equal(t, 3.0, s.searches(hybridUsed))
-	require.Equal(t, 2.0, testutil.ToFloat64(s.hybrid.tickets))
-	require.Equal(t, 50.0, testutil.ToFloat64(s.hybrid.tokens), "two tickets and three queries")
+	require.InDelta(t, 3, s.searches(hybridUsed), 0)
+	require.InDelta(t, 2, testutil.ToFloat64(s.hybrid.tickets), 0)
+	require.InDelta(t, 50, testutil.ToFloat64(s.hybrid.tokens), 0, "two tickets and three queries")
 	require.InDelta(t, 50*2/1e6, testutil.ToFloat64(s.hybrid.cost), 1e-12)
 
 	s.cfg.SimilarFloor = 0.2
@@ -185,9 +185,9 @@ func TestWithoutItsHelpersASearchGoesOnWithWords(t *testing.T) {
 		upsert(t, s, tenant, vpnTicket("1"))
 		require.Equal(t, []string{"1"}, similar(t, s, tenant, Query{Subject: "VPN error 809"}), tt.outcome)
 		if tt.outcome == hybridTimeout {
-			require.Eventually(t, func() bool { return s.searches(tt.outcome) == 1 }, 10*time.Second, time.Millisecond)
+			require.Eventually(t, func() bool { return s.searches(tt.outcome) > 0 }, 10*time.Second, time.Millisecond)
 		}
-		require.Equal(t, 1.0, s.searches(tt.outcome), tt.outcome)
+		require.InDelta(t, 1, s.searches(tt.outcome), 0, tt.outcome)
 		require.Zero(t, s.searches(hybridUsed))
 		n, err := s.EmbedTickets(t.Context(), tenant, 10)
 		require.NoError(t, err, "without the table there is nothing to do")

@@ -54,6 +54,7 @@ type candidate struct {
 	number     ticketNumber
 	title      []uint64 // runs of three letters
 	vector     vector
+	ids        []int32   // the number of each term of the vector among the candidates' terms
 	profile    []float64 // the weight of each term of the vector, of length one in all
 	relevance  float64
 }
@@ -67,16 +68,13 @@ const (
 
 // compare computes the features of candidates that are sorted by relevance, best first.
 func compare(q Query, query vector, candidates []candidate) []Features {
-	rarity := rarityOf(candidates)
-	for i := range candidates {
-		candidates[i].profile = profile(candidates[i].vector, rarity)
-	}
-	wording, common := wordings(trigrams(q.Subject), candidates), commonness(candidates)
-	near, bursts := nearness(numberOf(q.ExcludeTicketID), candidates), bursts(candidates)
+	rarity := weighTerms(candidates)
+	wording, common := wordings(trigrams(q.Subject), candidates), commonness(candidates, len(rarity))
+	near, bursts := nearness(numberOf(q.ExcludeTicketID), candidates), bursts(candidates, len(rarity))
 	features := make([]Features, len(candidates))
 	for i, c := range candidates {
 		features[i] = Features{
-			Relevance: c.relevance, Wording: wording[i], Explained: explained(c.vector, query, rarity),
+			Relevance: c.relevance, Wording: wording[i], Explained: explained(c, query, rarity),
 			Commonness: common[i], Nearness: near[i], Bursts: bursts,
 		}
 	}
@@ -86,64 +84,74 @@ func compare(q Query, query vector, candidates []candidate) []Features {
 // idf is the inverse document frequency among n candidates.
 func idf(n, frequency float64) float64 { return math.Log(1 + (n-frequency+0.5)/(frequency+0.5)) }
 
-func rarityOf(candidates []candidate) map[term]float64 {
-	rarity, n := map[term]float64{}, float64(len(candidates))
-	for _, c := range candidates {
-		for _, e := range c.vector {
-			rarity[e.term]++
+// weighTerms numbers the candidates' terms, returns their rarity, and weighs each candidate's terms by it. Tags, which occur in
+// neither field, weigh nothing.
+func weighTerms(candidates []candidate) (rarity []float64) {
+	numbers, n := map[term]int32{}, float64(len(candidates))
+	for i := range candidates {
+		c := &candidates[i]
+		c.ids, c.profile = make([]int32, len(c.vector)), make([]float64, len(c.vector))
+		for j, e := range c.vector {
+			id, ok := numbers[e.term]
+			if !ok {
+				id = int32(len(rarity)) // #nosec G115 -- a hundred documents of some thousand terms
+				numbers[e.term] = id
+				rarity = append(rarity, 0)
+			}
+			c.ids[j] = id
+			rarity[id]++
 		}
 	}
-	for t, df := range rarity {
-		rarity[t] = idf(n, df)
+	for id, df := range rarity {
+		rarity[id] = idf(n, df)
+	}
+	for _, c := range candidates {
+		sum := 0.0
+		for j, e := range c.vector {
+			if e.weight() > 0 {
+				c.profile[j] = rarity[c.ids[j]] * (1 + math.Log(e.weight()))
+				sum += c.profile[j] * c.profile[j]
+			}
+		}
+		length := max(math.Sqrt(sum), math.SmallestNonzeroFloat64)
+		for j := range c.profile {
+			c.profile[j] /= length
+		}
 	}
 	return rarity
 }
 
-// profile weighs the terms of a document by rarity. Tags, which occur in neither field, weigh nothing.
-func profile(document vector, rarity map[term]float64) []float64 {
-	weights, sum := make([]float64, len(document)), 0.0
-	for i, e := range document {
-		if e.weight() > 0 {
-			weights[i] = rarity[e.term] * (1 + math.Log(e.weight()))
-			sum += weights[i] * weights[i]
-		}
-	}
-	for i := range weights {
-		weights[i] /= max(math.Sqrt(sum), math.SmallestNonzeroFloat64)
-	}
-	return weights
-}
-
-// explained is the share of a document's title, by rarity, that the body of the query has.
-func explained(document, query vector, rarity map[term]float64) float64 {
+// explained is the share of a candidate's title, by rarity, that the body of the query has.
+func explained(c candidate, query vector, rarity []float64) float64 {
 	all, shared, i := 0.0, 0.0, 0
-	for _, e := range document {
+	for j, e := range c.vector {
 		if e.title == 0 {
 			continue
 		}
-		all += rarity[e.term]
+		weight := rarity[c.ids[j]]
+		all += weight
 		for i < len(query) && query[i].term < e.term {
 			i++
 		}
 		if i < len(query) && query[i].term == e.term && query[i].body > 0 {
-			shared += rarity[e.term]
+			shared += weight
 		}
 	}
 	return shared / max(all, math.SmallestNonzeroFloat64)
 }
 
 // commonness is the likeness of each candidate with the sum of the others at the top, each counted by its relevance.
-func commonness(candidates []candidate) []float64 {
-	crowd := map[term]float64{}
+func commonness(candidates []candidate, terms int) []float64 {
+	crowd := make([]float64, terms)
 	for _, c := range candidates[:min(crowded, len(candidates))] {
-		for i, e := range c.vector {
-			crowd[e.term] += c.relevance * c.profile[i]
+		for j, id := range c.ids {
+			crowd[id] += c.relevance * c.profile[j]
 		}
 	}
 	common := make([]float64, len(candidates))
 	for n, c := range candidates {
-		for i, e := range c.vector {
-			common[n] += crowd[e.term] * c.profile[i]
+		for j, id := range c.ids {
+			common[n] += crowd[id] * c.profile[j]
 		}
 		if n < crowded {
 			common[n] -= c.relevance // its likeness with itself
@@ -240,23 +248,33 @@ const (
 )
 
 // bursts says how far the candidates' numbers can be trusted to tell the time.
-func bursts(candidates []candidate) float64 {
+func bursts(candidates []candidate, terms int) float64 {
 	candidates = candidates[:min(paired, len(candidates))]
 	closest := make([]struct{ far, others, like, nearest float64 }, len(candidates))
+	row := make([]float64, terms)
 	for i, a := range candidates {
+		for t, id := range a.ids {
+			row[id] = a.profile[t]
+		}
 		for j, b := range candidates[:i] {
 			distance, ok := a.number.distance(b.number)
 			if !ok {
 				continue
 			}
-			log, like := math.Log1p(distance), cosine(a, b)
-			for _, n := range []int{i, j} {
+			log, like := math.Log1p(distance), 0.0
+			for t, id := range b.ids {
+				like += row[id] * b.profile[t]
+			}
+			for _, n := range [2]int{i, j} {
 				c := &closest[n]
 				c.far, c.others = c.far+log, c.others+1
 				if like > c.like {
 					c.like, c.nearest = like, log
 				}
 			}
+		}
+		for _, id := range a.ids {
+			row[id] = 0
 		}
 	}
 	sum, known := 0.0, 0.0
@@ -269,20 +287,4 @@ func bursts(candidates []candidate) float64 {
 		return 0
 	}
 	return min(1, max(0, (sum/known-burstsFrom)/(burstsSure-burstsFrom)))
-}
-
-// cosine is the likeness of two candidates.
-func cosine(a, b candidate) float64 {
-	sum := 0.0
-	for i, j := 0, 0; i < len(a.vector) && j < len(b.vector); {
-		switch {
-		case a.vector[i].term < b.vector[j].term:
-			i++
-		case a.vector[i].term > b.vector[j].term:
-			j++
-		default:
-			sum, i, j = sum+a.profile[i]*b.profile[j], i+1, j+1
-		}
-	}
-	return sum
 }

@@ -36,12 +36,9 @@ func TestNumbersAreTrustedWhereTroublesComeInBursts(t *testing.T) {
 			text := fmt.Sprintf("shared trouble%d cause%d effect%d word%d", i/6, i/6, i/6, random.IntN(30))
 			candidates[i] = candidate{vector: analyse("", text), number: numberOf(id(i))}
 		}
-		rarity := rarityOf(candidates)
-		for i := range candidates {
-			candidates[i].profile = profile(candidates[i].vector, rarity)
-		}
 		return candidates
 	}
+	bursts := func(candidates []candidate) float64 { return bursts(candidates, len(weighTerms(candidates))) }
 	require.Equal(t, 1.0, bursts(make60(func(i int) string { return fmt.Sprint(1000*(i/6) + i%6) })))
 	permutation := random.Perm(60)
 	require.Less(t, bursts(make60(func(i int) string { return fmt.Sprint(7 * permutation[i]) })), 0.3)
@@ -56,20 +53,41 @@ func TestWhatIsLikeEverythingIsCommon(t *testing.T) {
 	for _, text := range []string{"crash start page", "crash start menu", "crash start disk", "crash fan noise"} {
 		candidates = append(candidates, candidate{vector: analyse("", text), relevance: 0.5})
 	}
-	rarity := rarityOf(candidates)
-	for i := range candidates {
-		candidates[i].profile = profile(candidates[i].vector, rarity)
-	}
-	common := commonness(candidates)
+	common := commonness(candidates, len(weighTerms(candidates)))
 	require.Greater(t, common[0], common[3])
 }
 
 func TestATitleIsExplainedByTheBody(t *testing.T) {
 	t.Parallel()
-	candidates := []candidate{{vector: analyse("spooler stopped", "nobody prints")}, {vector: analyse("badge reader", "door")}}
+	candidates := []candidate{
+		{vector: analyse("spooler stopped", "nobody prints")}, {vector: analyse("badge reader", "door")}, {vector: analyse("", "spooler")},
+	}
 	query := analyse("cannot print", "the spooler has stopped again")
-	rarity := rarityOf(candidates)
-	require.InDelta(t, 1, explained(candidates[0].vector, query, rarity), 1e-9)
-	require.Zero(t, explained(candidates[1].vector, query, rarity))
-	require.Zero(t, explained(analyse("", "spooler"), query, rarity), "no title")
+	rarity := weighTerms(candidates)
+	require.InDelta(t, 1, explained(candidates[0], query, rarity), 1e-9)
+	require.Zero(t, explained(candidates[1], query, rarity))
+	require.Zero(t, explained(candidates[2], query, rarity), "no title")
+}
+
+// BenchmarkCompare is the second step on a full set of candidates of about a hundred words each.
+func BenchmarkCompare(b *testing.B) {
+	random := rand.New(rand.NewPCG(5, 6))
+	text := func(n int) string {
+		words := ""
+		for range n {
+			words += fmt.Sprintf(" word%d", random.IntN(40)*random.IntN(40))
+		}
+		return words
+	}
+	candidates := make([]candidate, candidateLimit)
+	for i := range candidates {
+		title := text(8)
+		candidates[i] = candidate{vector: analyse(title, text(100)), title: trigrams(title), number: numberOf(fmt.Sprint(i)), relevance: 0.5}
+	}
+	q := Query{Subject: text(8), ExcludeTicketID: "1000"}
+	query := analyse(q.Subject, text(100))
+	b.ReportAllocs()
+	for b.Loop() {
+		compare(q, query, candidates)
+	}
 }

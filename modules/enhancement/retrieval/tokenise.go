@@ -150,9 +150,13 @@ func split(chunk string) []string {
 	for i, r := range chunk {
 		switch {
 		case r == '\'' || r == '’':
-			// "don't" and "server's" end at the apostrophe; what follows is never a term.
+			// "l'imprimante" and "qu'elle" go on after the apostrophe; of "don't" and "server's" nothing that follows is a term.
+			elided := strings.ToLower(chunk[start:i])
 			flush(i)
-			return parts
+			if utf8.RuneCountInString(elided) > 2 && !strings.HasSuffix(elided, "qu") {
+				return parts
+			}
+			start = i + utf8.RuneLen(r)
 		case !unicode.IsLetter(r) && !unicode.IsDigit(r) && !unicode.IsMark(r):
 			flush(i)
 			start = i + utf8.RuneLen(r)

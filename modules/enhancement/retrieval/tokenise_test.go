@@ -27,6 +27,7 @@ func TestTokenise(t *testing.T) {
 		`open \\FS-01\Finance\Q3.xlsx`:               "open fs-01 fs 01 finance q3.xlsx q3 xlsx",
 		"https://vpn.example.com/login?x=1":          "https vpn.example.com vpn example com login",
 		"mail bob.lee@example.com":                   "mail bob.lee bob lee example.com example com",
+		"L'imprimante qu’il a, d'Outlook, I've":      "imprimante qu il outlook ve",
 		"don't re-open the user's PC":                "don re open the user pc",
 		"at 2026-03-01 12:33:01 and 2026-03-01T":     "at and",
 		"Übertragung Ærø ﬁle ＶＰＮ Straße":             "ubertragung æro file vpn strasse",

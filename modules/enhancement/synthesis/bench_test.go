@@ -22,3 +22,19 @@ func BenchmarkPrompt(b *testing.B) {
 		newGround(clean, nil)
 	}
 }
+
+// BenchmarkGround is the check of one answer's sentences against the evidence.
+func BenchmarkGround(b *testing.B) {
+	clean, _ := evidence.Clean(exchangeBundle())
+	sentences := []string{
+		"The mailbox on hc-ex-02 is full since 07:40.", "Check the quota of the mailbox in the admin centre.",
+		"Tell the user that mail is not lost and call back in the afternoon.", "Move items older than two years into the archive.",
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		g := newGround(clean, nil)
+		for _, s := range sentences {
+			g.fault(s)
+		}
+	}
+}
