@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -28,7 +29,8 @@ type heartbeats struct {
 	interval  time.Duration
 	logger    *slog.Logger
 	reclaimed prometheus.Counter
-	alive     prometheus.Gauge
+	// leading is set while this worker is the first by name of those alive.
+	leading atomic.Bool
 
 	// last is this worker's last beat that succeeded; others are judged from judgeFrom on. After a long outage of the
 	// database all workers look silent for a moment, so nobody sweeps before the others had the time to beat again. A short
@@ -42,15 +44,15 @@ func newHeartbeats(d *db.DB, clientID string, interval time.Duration, logger *sl
 		reclaimed: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "aiagents_jobs_reclaimed_total", Help: "Running jobs taken from silent workers and queued again.",
 		}),
-		alive: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "aiagents_workers_alive", Help: "Workers with a heartbeat within four intervals, as this worker sees them.",
-		}),
 	}
 }
 
 func (h *heartbeats) collectors() []prometheus.Collector {
-	return []prometheus.Collector{h.reclaimed, h.alive}
+	return []prometheus.Collector{h.reclaimed}
 }
+
+// leads tells whether this worker is the one to do what one worker does for all. Two may think so for a moment.
+func (h *heartbeats) leads() bool { return h.leading.Load() }
 
 // run beats until ctx ends, and says goodbye then, so that a restart hands over at once.
 func (h *heartbeats) run(ctx context.Context) {
@@ -78,17 +80,18 @@ func (h *heartbeats) beat(ctx context.Context) error {
 	}
 	var reclaimed int64
 	err := h.db.InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		var alive int
+		var leads bool
 		err := tx.QueryRow(ctx, `
 			WITH beat AS (
 			  INSERT INTO worker_heartbeats (client_id, seen_at) VALUES ($1, now())
 			  ON CONFLICT (client_id) DO UPDATE SET seen_at = now())
-			SELECT 1 + count(*) FROM worker_heartbeats
-			WHERE client_id <> $1 AND seen_at > now() - $2::interval`, h.clientID, h.silence()).Scan(&alive)
+			SELECT NOT EXISTS (
+			  SELECT 1 FROM worker_heartbeats
+			  WHERE client_id COLLATE "C" < $1 COLLATE "C" AND seen_at > now() - $2::interval)`, h.clientID, h.silence()).Scan(&leads)
 		if err != nil {
 			return fmt.Errorf("beat: %w", err)
 		}
-		h.alive.Set(float64(alive))
+		h.leading.Store(leads)
 		if now.Before(h.judgeFrom) {
 			return nil
 		}
@@ -96,6 +99,7 @@ func (h *heartbeats) beat(ctx context.Context) error {
 		return err
 	})
 	if err != nil {
+		h.leading.Store(false)
 		return err
 	}
 	h.last = now
@@ -106,7 +110,10 @@ func (h *heartbeats) beat(ctx context.Context) error {
 	return nil
 }
 
-func (h *heartbeats) silence() time.Duration { return silentBeats * h.interval }
+func (h *heartbeats) silence() time.Duration { return silentAfter(h.interval) }
+
+// silentAfter is how long a worker may be silent before it is taken for dead.
+func silentAfter(beat time.Duration) time.Duration { return silentBeats * beat }
 
 // sweepTx hands on the jobs of workers that are silent. The subquery is checked again under the row lock: a job that its
 // worker finished in the meantime is no longer running.
@@ -143,4 +150,15 @@ func (h *heartbeats) leave(ctx context.Context) {
 	if err != nil {
 		h.logger.WarnContext(ctx, "heartbeat could not be taken back; the jobs of this worker wait a little longer", "error", err)
 	}
+}
+
+// countWorkers counts the workers that are not silent.
+func countWorkers(ctx context.Context, d *db.DB, silence time.Duration) (n int64, err error) {
+	err = d.InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
+		return tx.QueryRow(ctx, `SELECT count(*) FROM worker_heartbeats WHERE seen_at > now() - $1::interval`, silence).Scan(&n)
+	})
+	if err != nil {
+		return 0, fmt.Errorf("count workers: %w", err)
+	}
+	return n, nil
 }

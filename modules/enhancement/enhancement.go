@@ -35,6 +35,8 @@ type Deps struct {
 	Clock       func() time.Time
 	// TraceMetadata carries the current trace in a job's metadata, so that one trace spans the queue.
 	TraceMetadata func(ctx context.Context) []byte
+	// TenantLabel says what metrics call a tenant, and whether they may name any.
+	TenantLabel func(tenantID string) (label string, on bool)
 }
 
 // Module runs enhancements and keeps their history.
@@ -53,6 +55,7 @@ func New(deps Deps, cfg Config) (*Module, error) {
 		"Systems": deps.Systems == nil, "Documents": deps.Documents == nil, "Monitoring": deps.Monitoring == nil, "Resolutions": deps.Resolutions == nil,
 		"Model": deps.Model == nil, "Logger": deps.Logger == nil, "Tracer": deps.Tracer == nil,
 		"Clock": deps.Clock == nil, "TraceMetadata": deps.TraceMetadata == nil,
+		"TenantLabel": deps.TenantLabel == nil,
 	}
 	var missing []string
 	for name, is := range absent {
@@ -64,7 +67,7 @@ func New(deps Deps, cfg Config) (*Module, error) {
 		slices.Sort(missing)
 		return nil, fmt.Errorf("enhancement: missing %s", strings.Join(missing, ", "))
 	}
-	return &Module{deps: deps, cfg: cfg, metrics: newMetrics(), gate: newGate(deps.Clock)}, nil
+	return &Module{deps: deps, cfg: cfg, metrics: newMetrics(deps.TenantLabel), gate: newGate(deps.Clock)}, nil
 }
 
 // Collectors are the module's metrics.
