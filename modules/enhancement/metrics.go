@@ -18,6 +18,9 @@ var (
 	tenantBuckets = []float64{30, 60, 120, 300}
 )
 
+// outcomes are how a run can end.
+var outcomes = []string{"note", "facts_only", "skipped", "recorded", "failed"}
+
 type metrics struct {
 	outcomes *prometheus.CounterVec
 	total    *prometheus.HistogramVec
@@ -78,7 +81,7 @@ func newMetrics(tenantLabel func(string) (string, bool)) *metrics {
 // begin makes every series that can be known beforehand start at 0, so that the first failure is an increase and an alert can
 // tell "none" from "unknown".
 func (m *metrics) begin() {
-	for _, outcome := range []string{"note", "facts_only", "skipped", "recorded", "failed"} {
+	for _, outcome := range outcomes {
 		m.outcomes.WithLabelValues(outcome)
 		m.total.WithLabelValues(outcome)
 	}
@@ -108,6 +111,9 @@ func (m *metrics) ended(tenantID, outcome string, took time.Duration) {
 	m.outcomes.WithLabelValues(outcome).Inc()
 	m.total.WithLabelValues(outcome).Observe(took.Seconds())
 	if label, on := m.tenantLabel(tenantID); on {
+		for _, o := range outcomes {
+			m.tenantOutcomes.WithLabelValues(label, o)
+		}
 		m.tenantOutcomes.WithLabelValues(label, outcome).Inc()
 		m.tenantTotal.WithLabelValues(label).Observe(took.Seconds())
 	}
