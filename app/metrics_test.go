@@ -39,6 +39,11 @@ func withTraffic(t *testing.T, options ...harnessOption) *harness {
 	acme.teach("800", "VPN error 809 after the update", "IPsec ports were blocked by the new rule; opened UDP 500 and 4500.")
 	acme.note(acme.file(servicedesk.Ticket{Subject: "VPN error 809", Description: "VPN error 809 since the update"}))
 	acme.settled()
+	code, _, errOut := h.cli("", "housekeeping", "run", "retain_history")
+	require.Zero(t, code, errOut)
+	require.Eventually(t, func() bool {
+		return strings.Contains(h.metrics(), "aiagents_housekeeping_last_success_timestamp_seconds{")
+	}, patience, 100*time.Millisecond)
 	h.p.tel.outbound.met("desk", "desk.example.com", [][]*x509.Certificate{{{NotAfter: time.Now().Add(time.Hour)}}})
 	require.Eventually(t, h.p.beats.leads, patience, 10*time.Millisecond)
 	require.NoError(t, h.p.survey.look(t.Context()))
@@ -72,7 +77,7 @@ func counterFamily(name string) *dto.MetricFamily {
 
 // boundedLabels are the labels that there are. A new one needs a reason why its values are few.
 var boundedLabels = []string{
-	"answer", "cache", "change", "endpoint", "feed", "kind", "model", "operation", "outcome", "peer", "result", "source", "stage", "state",
+	"answer", "cache", "change", "endpoint", "feed", "kind", "model", "operation", "outcome", "peer", "result", "source", "stage", "state", "task",
 	"tenant_id", "version", "le",
 }
 
@@ -137,7 +142,7 @@ func metricTable(t *testing.T, h *harness) string {
 		for d := range ch {
 			m := describedMetric.FindStringSubmatch(d.String())
 			require.NotNil(t, m, d.String())
-			require.Contains(t, types, m[1], "nothing exports it")
+			require.NotEmpty(t, types[m[1]], "nothing exports %s", m[1])
 			labels := "none"
 			if m[3] != "" {
 				labels = "`" + strings.ReplaceAll(m[3], ",", "`, `") + "`"

@@ -79,7 +79,11 @@ func newNeighbours(t *testing.T, options ...harnessOption) *neighbours {
 	desk, err := servicedesk.New(servicedesk.Options{Edition: servicedesk.OnPrem, APIKey: key})
 	require.NoError(t, err)
 	model := listen("model", openai.New(openai.Options{Respond: repeatEvidence}).Handler())
-	n.h = newHarness(t, append(options, withEnviron(envPrefix+"OPENAI_BASE_URL="+model+"/v1", envPrefix+"OPENAI_API_KEY=sk-test"))...)
+	// Feeds call desks on their own, in traces of their own.
+	quiet := withConfig(func(c *Config) {
+		c.Feed.ReconcileInterval, c.Feed.TicketsInterval, c.Feed.SolutionsInterval = 0, 0, 0
+	})
+	n.h = newHarness(t, append(options, quiet, withEnviron(envPrefix+"OPENAI_BASE_URL="+model+"/v1", envPrefix+"OPENAI_API_KEY=sk-test"))...)
 	n.acme = n.h.tenant("acme", &testDesk{Desk: desk, url: listen("desk", desk.Handler()), apiKey: key}, func(in *tenant.CreateInput) {
 		docs := listen("documentation", answering(`[{"id":"1","title":"VPN error 809","content":"VPN error 809: open UDP 500"}]`))
 		prometheus := listen("monitoring", answering(`{"status":"success","data":{"alerts":[]}}`))

@@ -206,7 +206,7 @@ func TestTheStandardVariablesOfOpenTelemetryWork(t *testing.T) {
 			h := newHarness(t, withRole("work"))
 			cmd := h.spawn("serve", append([]string{
 				"OTEL_EXPORTER_OTLP_ENDPOINT=" + srv.URL, "OTEL_SERVICE_NAME=night-desk", "OTEL_RESOURCE_ATTRIBUTES=deployment.environment=harbour",
-				"OTEL_BSP_SCHEDULE_DELAY=10", "AI_AGENTS_HTTP_ADDR=" + freeAddress(t),
+				"OTEL_BSP_SCHEDULE_DELAY=10", "OTEL_TRACES_SAMPLER=", "AI_AGENTS_HTTP_ADDR=" + freeAddress(t),
 			}, c.environ...)...)
 			url := "http://" + addressOf(cmd, "AI_AGENTS_HTTP_ADDR") + "/webhook/servicedesk"
 			require.Eventually(t, func() bool {
