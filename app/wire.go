@@ -83,7 +83,7 @@ func wire(d *db.DB, keys *keyring.Keyring, cfg Config, tel *telemetry) (*system,
 	}
 	s.tickets = retrieval.New(d, cfg.Retrieval, named("retrieval"))
 	s.inventory = systems.New(d)
-	s.useEmbeddings(cfg)
+	s.useEmbeddings(cfg, tel.outbound)
 	s.enhancements, err = enhancement.New(enhancement.Deps{
 		DB: d, Queue: s.queue, Desk: desk{s.notes}, Notes: notes{s.notes}, Tenants: preferences{s.tenants},
 		Similar: search{s.tickets, s.tenants}, Articles: search{s.tickets, s.tenants}, Systems: hosts{s.inventory, s.tenants},
