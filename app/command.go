@@ -177,7 +177,7 @@ func (c *cli) withSystem(ctx context.Context, fn func(ctx context.Context, s *sy
 	}
 	cfg.Database.MinConns = 0
 	logger := newLogger(c.errOut, cfg)
-	tel, err := newTelemetry(ctx, logger, version())
+	tel, err := newTelemetry(ctx, logger, cfg.Telemetry, version())
 	if err != nil {
 		return err
 	}

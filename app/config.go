@@ -44,6 +44,7 @@ type Config struct {
 	Encryption  EncryptionConfig   `yaml:"encryption"`
 	OpenAI      OpenAIConfig       `yaml:"openai"`
 	Log         LogConfig          `yaml:"log"`
+	Telemetry   TelemetryConfig    `yaml:"telemetry"`
 	Worker      WorkerConfig       `yaml:"worker"`
 	Egress      EgressConfig       `yaml:"egress"`
 	Tenant      tenant.Config      `yaml:"tenant"`
@@ -96,10 +97,28 @@ type OpenAIConfig struct {
 	CAFile         string        `yaml:"ca_file"`
 }
 
-// LogConfig is the log on standard error.
+// LogConfig is the log, on standard error or in a file that rotates.
 type LogConfig struct {
 	Level  string `yaml:"level"`
 	Format string `yaml:"format"`
+	// File takes the log in the place of standard error; empty for none.
+	File string `yaml:"file"`
+	// MaxMegabytes is the size at which the file is renamed and begun anew, Backups and MaxAge what is kept of the old ones.
+	MaxMegabytes int           `yaml:"max_megabytes"`
+	Backups      int           `yaml:"backups"`
+	MaxAge       time.Duration `yaml:"max_age"`
+}
+
+// TelemetryConfig is what metrics and traces may tell, and to whom.
+type TelemetryConfig struct {
+	// TenantLabel adds series that name the tenant; TenantLimit bounds how many tenants a process names.
+	TenantLabel bool `yaml:"tenant_label"`
+	TenantLimit int  `yaml:"tenant_limit"`
+	// PropagateTo are the hosts that outbound calls hand their trace on to.
+	PropagateTo []string `yaml:"propagate_to"`
+	// TraceRatio is the share of ordinary traces that is exported; errors and what is slower than TraceSlow always are.
+	TraceRatio float64       `yaml:"trace_ratio"`
+	TraceSlow  time.Duration `yaml:"trace_slow"`
 }
 
 // WorkerConfig is the work role.
@@ -128,7 +147,8 @@ func defaultConfig() Config {
 			BaseURL: "https://api.openai.com/v1", Model: "gpt-4o-mini",
 			Timeout: 30 * time.Second, RetryDelay: 5 * time.Second,
 		},
-		Log:         LogConfig{Level: "info", Format: "json"},
+		Log:         LogConfig{Level: "info", Format: "json", MaxMegabytes: 100, Backups: 5, MaxAge: 30 * 24 * time.Hour},
+		Telemetry:   TelemetryConfig{TenantLimit: 200, TraceRatio: 0.1, TraceSlow: 30 * time.Second},
 		Worker:      WorkerConfig{Concurrency: 50, SoftStop: 40 * time.Second, Heartbeat: 3 * time.Second},
 		Tenant:      tenant.DefaultConfig(),
 		Webhook:     webhook.DefaultConfig(),
@@ -200,6 +220,9 @@ func (c Config) validate() []string {
 		"environment: must be development, staging or production, is %q", c.Environment)
 	need(slices.Contains([]string{"debug", "info", "warn", "error"}, c.Log.Level), "log.level: must be debug, info, warn or error, is %q", c.Log.Level)
 	need(c.Log.Format == "json" || c.Log.Format == "text", "log.format: must be json or text, is %q", c.Log.Format)
+	need(c.Log.MaxMegabytes >= 1, "log.max_megabytes: must be 1 or more")
+	need(c.Log.Backups >= 0, "log.backups: must be 0 or more")
+	need(c.Log.MaxAge == 0 || c.Log.MaxAge >= 24*time.Hour, "log.max_age: must be 0 (for ever) or 24h or more")
 	need(c.Worker.Concurrency >= 1 && c.Worker.Concurrency <= 10_000, "worker.concurrency: must be between 1 and 10000")
 	need(c.Worker.SoftStop >= time.Second, "worker.soft_stop: must be 1s or more")
 	need(c.Worker.Heartbeat >= 100*time.Millisecond, "worker.heartbeat: must be 100ms or more")
@@ -207,6 +230,7 @@ func (c Config) validate() []string {
 	need(c.HTTP.ShutdownDelay >= 0, "http.shutdown_delay: must be 0 or more")
 	need(c.OpenAI.Model != "", "openai.model: must be set")
 	need(c.OpenAI.Timeout >= time.Second, "openai.timeout: must be 1s or more")
+	faults = append(faults, c.Telemetry.validate()...)
 	faults = append(faults, validateURLs(c)...)
 	faults = append(faults, validateCIDRs("http.trusted_proxies", c.HTTP.TrustedProxies)...)
 	faults = append(faults, validateCIDRs("egress.allow_cidrs", c.Egress.AllowCIDRs)...)
@@ -219,6 +243,25 @@ func (c Config) validate() []string {
 	faults = append(faults, c.Feed.Validate()...)
 	faults = append(faults, c.Housekeeping.Validate()...)
 	return append(faults, c.Notifier.Validate()...)
+}
+
+func (c TelemetryConfig) validate() []string {
+	var faults []string
+	if c.TenantLimit < 1 || c.TenantLimit > 10_000 {
+		faults = append(faults, "telemetry.tenant_limit: must be between 1 and 10000")
+	}
+	if c.TraceRatio < 0 || c.TraceRatio > 1 {
+		faults = append(faults, "telemetry.trace_ratio: must be between 0 and 1")
+	}
+	if c.TraceSlow <= 0 {
+		faults = append(faults, "telemetry.trace_slow: must be more than 0")
+	}
+	for _, host := range c.PropagateTo {
+		if host == "" || strings.ContainsAny(host, "/:@* ") {
+			faults = append(faults, fmt.Sprintf("telemetry.propagate_to: %q is no host name such as otel.example.com (no scheme, no port)", host))
+		}
+	}
+	return faults
 }
 
 func validateURLs(c Config) []string {

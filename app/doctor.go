@@ -142,7 +142,7 @@ func (d *doctor) open(ctx context.Context, f *findings) (s *system, primary stri
 		return nil, "", done
 	}
 	f.ok("encryption keys", "%d in the keyring, %s protects what is new", len(keys.IDs()), keys.Primary())
-	tel, err := newTelemetry(ctx, logger, version())
+	tel, err := newTelemetry(ctx, logger, d.cfg.Telemetry, version())
 	if err == nil {
 		s, err = wire(base.DB, keys, d.cfg, tel)
 	}

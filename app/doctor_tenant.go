@@ -166,7 +166,7 @@ func (d *doctor) monitoring(ctx context.Context, f *findings, s *system, t tenan
 		value, err := s.tenants.Secret(ctx, t.ID, name)
 		return value.Reveal(), err
 	}
-	sources, err := monitoring.Open(t.Preferences.Monitoring, secrets, s.guard.Client(egress.Options{}))
+	sources, err := monitoring.Open(t.Preferences.Monitoring, secrets, s.guard.Client(egress.Options{Peer: "monitoring"}))
 	if err != nil {
 		f.fail("monitoring", fmt.Sprintf("correct it with 'aiagents tenant update %s --preferences-file FILE' or 'aiagents tenant secret set'", t.ID),
 			"%s", explain(err))

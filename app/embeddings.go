@@ -1,8 +1,10 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"net/http"
 	"time"
 
 	"aiagents/app/housekeeping"
@@ -15,7 +17,7 @@ import (
 
 // useEmbeddings connects the search for similar tickets with an embedding server, where the configuration names one. Its key
 // is the model's own when it is the same server.
-func (s *system) useEmbeddings(cfg Config) {
+func (s *system) useEmbeddings(cfg Config, out *outbound) {
 	c := cfg.Retrieval.Embeddings
 	if !c.Enabled {
 		return
@@ -23,11 +25,13 @@ func (s *system) useEmbeddings(cfg Config) {
 	if !c.APIKey.IsSet() && c.BaseURL == cfg.OpenAI.BaseURL {
 		c.APIKey = cfg.OpenAI.APIKey
 	}
+	httpClient := embedding.HTTPClient(time.Minute)
+	httpClient.Transport = out.transport("embedding", cmp.Or(httpClient.Transport, http.DefaultTransport))
 	s.tickets.UseEmbedder(embedder{
 		inventory: s.inventory, model: s.model,
 		client: embedding.New(embedding.Config{
 			BaseURL: c.BaseURL, APIKey: c.APIKey, Model: c.Model, Dimensions: c.Dimensions, SendDimensions: c.SendDimensions,
-			Client: embedding.HTTPClient(time.Minute),
+			Client: httpClient,
 		}),
 	})
 }

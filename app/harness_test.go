@@ -133,7 +133,7 @@ func (h *harness) start(name string) {
 	require.NoError(h.t, err)
 	h.p = p
 	// Spans are exported as they end, so that a test can look at them without stopping the role.
-	p.tel.provider.(*sdktrace.TracerProvider).RegisterSpanProcessor(sdktrace.NewSimpleSpanProcessor(keepSpans{h.spans}))
+	p.tel.provider.RegisterSpanProcessor(sdktrace.NewSimpleSpanProcessor(keepSpans{h.spans}))
 	transport := &http.Transport{MaxIdleConnsPerHost: 64}
 	h.client = &http.Client{Transport: transport, Timeout: patience}
 	running, cancel := context.WithCancel(context.Background())

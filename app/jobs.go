@@ -138,7 +138,8 @@ func jobContext(tracer trace.Tracer) rivertype.Middleware {
 			trace.WithAttributes(attribute.Int("attempt", job.Attempt)))
 		defer span.End()
 		err := work(ctx)
-		if err != nil {
+		// A wait for a time that somebody named is routine.
+		if err != nil && !errors.As(err, new(*river.JobSnoozeError)) {
 			span.SetStatus(codes.Error, fault.KindOf(err).String())
 		}
 		return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -32,8 +33,9 @@ type heartbeats struct {
 	logger     *slog.Logger
 	reclaimed  prometheus.Counter
 	suspended  prometheus.Counter
-	alive      prometheus.Gauge
 	running    *runningJobs
+	// leading is set while this worker is the first by name of those alive.
+	leading atomic.Bool
 
 	// ticked is when run last came by, whatever became of the beat: a gap means that this process stood still.
 	ticked time.Time
@@ -53,15 +55,15 @@ func newHeartbeats(d *db.DB, clientID string, interval, stuckAfter time.Duration
 		reclaimed: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "aiagents_jobs_reclaimed_total", Help: "Running jobs taken from silent workers and queued again.",
 		}),
-		alive: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "aiagents_workers_alive", Help: "Workers with a heartbeat within four intervals, as this worker sees them.",
-		}),
 	}
 }
 
 func (h *heartbeats) collectors() []prometheus.Collector {
-	return []prometheus.Collector{h.reclaimed, h.suspended, h.alive}
+	return []prometheus.Collector{h.reclaimed, h.suspended}
 }
+
+// leads tells whether this worker is the one to do what one worker does for all. Two may think so for a moment.
+func (h *heartbeats) leads() bool { return h.leading.Load() }
 
 // run beats until ctx ends, and says goodbye then, so that a restart hands over at once.
 func (h *heartbeats) run(ctx context.Context) {
@@ -109,19 +111,20 @@ func (h *heartbeats) beat(ctx context.Context) error {
 	var reclaimed int64
 	var lost []int64
 	err := h.db.InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		var alive int
-		var expired bool
+		var leads, expired bool
 		err := tx.QueryRow(ctx, `
 			WITH beat AS (
 			  INSERT INTO worker_heartbeats (client_id, seen_at) VALUES ($1, now())
 			  ON CONFLICT (client_id) DO UPDATE SET seen_at = now())
-			SELECT 1 + count(*) FILTER (WHERE client_id <> $1 AND seen_at > now() - $2::interval),
-			       coalesce(bool_or(client_id = $1 AND seen_at <= now() - $2::interval), false)
-			FROM worker_heartbeats`, h.clientID, h.silence()).Scan(&alive, &expired)
+			SELECT NOT EXISTS (
+			         SELECT 1 FROM worker_heartbeats
+			         WHERE client_id COLLATE "C" < $1 COLLATE "C" AND seen_at > now() - $2::interval),
+			       EXISTS (SELECT 1 FROM worker_heartbeats WHERE client_id = $1 AND seen_at <= now() - $2::interval)`,
+			h.clientID, h.silence()).Scan(&leads, &expired)
 		if err != nil {
 			return fmt.Errorf("beat: %w", err)
 		}
-		h.alive.Set(float64(alive))
+		h.leading.Store(leads)
 		if expired {
 			if lost, err = h.lostTx(ctx, tx); err != nil {
 				return err
@@ -131,6 +134,7 @@ func (h *heartbeats) beat(ctx context.Context) error {
 		return err
 	})
 	if err != nil {
+		h.leading.Store(false)
 		return err
 	}
 	h.last = now
@@ -142,7 +146,10 @@ func (h *heartbeats) beat(ctx context.Context) error {
 	return nil
 }
 
-func (h *heartbeats) silence() time.Duration { return silentBeats * h.interval }
+func (h *heartbeats) silence() time.Duration { return silentAfter(h.interval) }
+
+// silentAfter is how long a worker may be silent before it is taken for dead.
+func silentAfter(beat time.Duration) time.Duration { return silentBeats * beat }
 
 // lostTx lists the jobs that this worker believes to run and does not own any more. After an outage of the database that all
 // workers saw, nobody has taken any, and what is in hand is worth keeping.
@@ -214,4 +221,15 @@ func (h *heartbeats) leave(ctx context.Context) {
 	if err != nil {
 		h.logger.WarnContext(ctx, "heartbeat could not be taken back; the jobs of this worker wait a little longer", "error", err)
 	}
+}
+
+// countWorkers counts the workers that are not silent.
+func countWorkers(ctx context.Context, d *db.DB, silence time.Duration) (n int64, err error) {
+	err = d.InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
+		return tx.QueryRow(ctx, `SELECT count(*) FROM worker_heartbeats WHERE seen_at > now() - $1::interval`, silence).Scan(&n)
+	})
+	if err != nil {
+		return 0, fmt.Errorf("count workers: %w", err)
+	}
+	return n, nil
 }

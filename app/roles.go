@@ -47,13 +47,19 @@ type process struct {
 	beats  *heartbeats
 	// console is nil where nobody could be let in.
 	console *console.Console
+	survey  *survey
+	// closeLog ends the log's file, if there is one.
+	closeLog func()
 }
 
 // start builds a role and begins to listen and work. What fails here fails the start, with nothing left running.
 func start(ctx context.Context, r role, cfg Config, logs, progress io.Writer) (p *process, err error) {
 	p = &process{role: r, cfg: cfg}
+	if logs, p.closeLog, err = openLog(cfg.Log, logs); err != nil {
+		return nil, err
+	}
 	logger := newLogger(logs, cfg).With("role", r.name)
-	if p.tel, err = newTelemetry(ctx, logger, version()); err != nil {
+	if p.tel, err = newTelemetry(ctx, logger, cfg.Telemetry, version()); err != nil {
 		return nil, err
 	}
 	if p.db, err = openDatabase(ctx, cfg, false, logger, progress); err != nil {
@@ -101,6 +107,8 @@ func (p *process) openQueue(ctx context.Context) (err error) {
 	p.system.queue.client = p.client
 	p.beats = newHeartbeats(p.db.DB, p.client.ID(), p.cfg.Worker.Heartbeat, p.cfg.Enhancement.JobTimeout+rescueMargin, running, p.tel.logger)
 	p.tel.registry.MustRegister(p.beats.collectors()...)
+	p.survey = &survey{system: p.system, leads: p.beats.leads, labels: p.tel.tenants, logger: p.tel.logger}
+	p.tel.registry.MustRegister(p.survey)
 	// River's context outlives the caller's: stop ends the jobs in order, and a cancelled start must not tear them.
 	if err := p.client.Start(context.WithoutCancel(ctx)); err != nil {
 		return fault.Wrap(fault.Unavailable, err, "the job queue cannot start")
@@ -158,6 +166,7 @@ func (p *process) run(ctx context.Context) error {
 	side.Go(func() error { return p.listenForChanges(background) })
 	if p.beats != nil {
 		side.Go(func() error { p.beats.run(background); return nil })
+		side.Go(func() error { p.survey.run(background, p.cfg.Worker.Heartbeat); return nil })
 	}
 	group.Go(func() error {
 		<-running.Done()
@@ -209,7 +218,7 @@ func (p *process) stop(ctx context.Context) {
 func (p *process) close(ctx context.Context) {
 	flushing, cancel := context.WithTimeout(ctx, httpStopTimeout)
 	defer cancel()
-	if err := p.tel.shutdown(flushing); err != nil {
+	if err := p.tel.provider.Shutdown(flushing); err != nil {
 		p.tel.logger.WarnContext(ctx, "traces could not be flushed", "error", err)
 	}
 	if p.console != nil {
@@ -218,6 +227,7 @@ func (p *process) close(ctx context.Context) {
 	p.system.close(ctx)
 	p.db.close(ctx)
 	p.tel.logger.InfoContext(ctx, "stopped")
+	p.closeLog()
 }
 
 // abandon takes back a start that failed half-way.
@@ -237,4 +247,5 @@ func (p *process) abandon(ctx context.Context) {
 		p.system.close(ctx)
 	}
 	p.db.close(ctx)
+	p.closeLog()
 }

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -18,6 +19,9 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	semconv "go.opentelemetry.io/otel/semconv/v1.37.0"
 	"go.opentelemetry.io/otel/trace"
+	"gopkg.in/natefinch/lumberjack.v2"
+
+	"aiagents/internal/fault"
 )
 
 const serviceName = "aiagents"
@@ -105,45 +109,82 @@ func (h idHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
 // WithGroup implements slog.Handler.
 func (h idHandler) WithGroup(name string) slog.Handler { return idHandler{h.Handler.WithGroup(name)} }
 
+// openLog returns where a role's log goes: the given writer, or the file that the configuration names, which rotates by itself.
+func openLog(cfg LogConfig, standard io.Writer) (io.Writer, func(), error) {
+	if cfg.File == "" {
+		return standard, func() {}, nil
+	}
+	file := &lumberjack.Logger{
+		Filename: cfg.File, MaxSize: cfg.MaxMegabytes, MaxBackups: cfg.Backups, MaxAge: int(cfg.MaxAge.Hours() / 24),
+	}
+	// Opens the file, so that a folder that is missing or closed to us fails the start and not the first line.
+	if _, err := file.Write(nil); err != nil {
+		return nil, nil, fault.Wrap(fault.Invalid, err, "log.file cannot be written")
+	}
+	return file, func() { _ = file.Close() }, nil
+}
+
 // telemetry is what the parts of a process report to.
 type telemetry struct {
 	logger   *slog.Logger
 	registry *prometheus.Registry
-	provider trace.TracerProvider
+	provider *sdktrace.TracerProvider
 	tracer   trace.Tracer
-	shutdown func(context.Context) error
+	outbound *outbound
+	tenants  *tenantLabels
 }
 
 // newTelemetry exports traces over OTLP when the standard OTEL_EXPORTER_OTLP_ENDPOINT is set; without it spans are made, so
 // that ids appear in logs and cross the queue, and go nowhere.
-func newTelemetry(ctx context.Context, logger *slog.Logger, version string) (*telemetry, error) {
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(
+func newTelemetry(ctx context.Context, logger *slog.Logger, cfg TelemetryConfig, version string) (*telemetry, error) {
+	t := &telemetry{logger: logger, registry: prometheus.NewRegistry(), tenants: newTenantLabels(cfg)}
+	t.registry.MustRegister(
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	info := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "aiagents_build_info", Help: "Always 1; the version is in the label."}, []string{"version"})
 	info.WithLabelValues(version).Set(1)
-	registry.MustRegister(info)
-	options := []sdktrace.TracerProviderOption{
-		sdktrace.WithResource(resource.NewWithAttributes(semconv.SchemaURL,
-			semconv.ServiceName(serviceName), semconv.ServiceVersion(version))),
+	t.registry.MustRegister(info)
+	described, err := resource.New(ctx, resource.WithAttributes(semconv.ServiceName(serviceName), semconv.ServiceVersion(version)),
+		resource.WithFromEnv()) // OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES win
+	if err != nil {
+		return nil, fmt.Errorf("describe this process for traces: %w", err)
 	}
-	if os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT") != "" || os.Getenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") != "" {
+	options := []sdktrace.TracerProviderOption{sdktrace.WithResource(described)}
+	ownSampler := os.Getenv("OTEL_TRACES_SAMPLER") != ""
+	switch {
+	case exportsTraces(os.Getenv):
 		exporter, err := otlptracehttp.New(ctx)
 		if err != nil {
 			return nil, fmt.Errorf("open trace exporter: %w", err)
 		}
-		options = append(options, sdktrace.WithBatcher(exporter))
-	} else if os.Getenv("OTEL_TRACES_SAMPLER") == "" {
+		processor := sdktrace.NewBatchSpanProcessor(exporter)
+		if !ownSampler {
+			tail := newTailSampler(processor, cfg)
+			t.registry.MustRegister(tail.dropped)
+			processor = tail
+			// Every span is recorded, whatever a sender's traceparent says: what becomes of it is decided at the end.
+			options = append(options, sdktrace.WithSampler(sdktrace.AlwaysSample()))
+		}
+		options = append(options, sdktrace.WithSpanProcessor(processor))
+	case !ownSampler:
 		// Spans that nobody gets need no attributes and no times. Their ids are made all the same.
 		options = append(options, sdktrace.WithSampler(sdktrace.NeverSample()))
 	}
-	provider := sdktrace.NewTracerProvider(options...)
+	t.provider = sdktrace.NewTracerProvider(options...)
 	otel.SetTextMapPropagator(propagator)
-	return &telemetry{
-		logger: logger, registry: registry, provider: provider, tracer: provider.Tracer(serviceName), shutdown: provider.Shutdown,
-	}, nil
+	t.tracer = t.provider.Tracer(serviceName)
+	t.outbound = newOutbound(t.tracer, cfg.PropagateTo, time.Now)
+	t.registry.MustRegister(t.outbound)
+	return t, nil
+}
+
+// exportsTraces reads the standard variables that switch the export on and off.
+func exportsTraces(getenv func(string) string) bool {
+	if strings.EqualFold(getenv("OTEL_SDK_DISABLED"), "true") || strings.EqualFold(getenv("OTEL_TRACES_EXPORTER"), "none") {
+		return false
+	}
+	return getenv("OTEL_EXPORTER_OTLP_ENDPOINT") != "" || getenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") != ""
 }
 
 // propagator carries a trace in W3C's traceparent header.

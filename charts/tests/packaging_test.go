@@ -67,9 +67,9 @@ func TestComposeAcceptsTheLocalStack(t *testing.T) {
 	project, err := loadCompose(t, text, "")
 	require.NoError(t, err)
 	require.Equal(t, []string{"api", "migrate", "postgres", "worker"}, project.ServiceNames())
-	monitored, err := loadCompose(t, text, "monitoring")
+	monitored, err := loadCompose(t, text, "observability")
 	require.NoError(t, err)
-	require.Contains(t, monitored.ServiceNames(), "prometheus")
+	require.Subset(t, monitored.ServiceNames(), []string{"prometheus", "grafana"})
 	for _, service := range project.Services {
 		for _, port := range service.Ports {
 			require.Equal(t, "127.0.0.1", port.HostIP, "%s: a local stack is for this machine", service.Name)
@@ -84,6 +84,48 @@ func TestComposeAcceptsTheLocalStack(t *testing.T) {
 		_, err := loadCompose(t, strings.Replace(text, was, is, 1), "")
 		require.Error(t, err, is)
 	}
+}
+
+// The profile observability mounts the chart's own rules and dashboards, and scrapes the services that there are.
+func TestComposeShowsTheChartsDashboards(t *testing.T) {
+	t.Parallel()
+	var compose struct {
+		Services map[string]struct {
+			Profiles    []string          `json:"profiles"`
+			Volumes     []string          `json:"volumes"`
+			Environment map[string]string `json:"environment"`
+			Configs     []struct {
+				Source string `json:"source"`
+			} `json:"configs"`
+		} `json:"services"`
+		Configs map[string]struct {
+			Content string `json:"content"`
+		} `json:"configs"`
+	}
+	text := readFile(t, "compose.yaml")
+	require.NoError(t, yaml.Unmarshal([]byte(text), &compose))
+	mounted := func(service string) (source, target string) {
+		s := compose.Services[service]
+		require.Equal(t, []string{"observability"}, s.Profiles)
+		for _, c := range s.Configs {
+			content := compose.Configs[c.Source].Content
+			var document map[string]any
+			require.NoError(t, yaml.Unmarshal([]byte(content), &document), c.Source)
+			require.NotEmpty(t, document, c.Source)
+		}
+		parts := strings.Split(s.Volumes[0], ":")
+		return filepath.Join("../..", parts[0]), parts[1]
+	}
+	rules, at := mounted("prometheus")
+	require.FileExists(t, rules)
+	require.Contains(t, compose.Configs["prometheus"].Content, "rule_files: ["+at+"]")
+	for _, target := range regexp.MustCompile(`"(\w+):8081"`).FindAllStringSubmatch(compose.Configs["prometheus"].Content, -1) {
+		require.Contains(t, compose.Services, target[1])
+	}
+	dashboards, at := mounted("grafana")
+	require.Contains(t, compose.Configs["grafana_dashboards"].Content, "path: "+at+"}")
+	home := compose.Services["grafana"].Environment["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]
+	require.FileExists(t, filepath.Join(dashboards, strings.TrimPrefix(home, at)))
 }
 
 func TestTheImageIsBuiltFromEveryPackage(t *testing.T) {

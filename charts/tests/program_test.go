@@ -288,7 +288,10 @@ func installs(t *testing.T, text string, secrets map[string]map[string]string) {
 	}
 }
 
-var opsAddr = regexp.MustCompile(`"ops_addr":"([^"]+)"`)
+var (
+	opsAddr  = regexp.MustCompile(`"ops_addr":"([^"]+)"`)
+	httpAddr = regexp.MustCompile(`"http_addr":"([^"]+)"`)
+)
 
 func startsAndStops(t *testing.T, c *cluster, p pod) {
 	t.Helper()

@@ -18,7 +18,7 @@ func metricNames(t *testing.T) map[string]bool {
 	t.Helper()
 	names := map[string]bool{}
 	quoted := regexp.MustCompile(`"(aiagents_[a-z0-9_]+)"`)
-	for _, pattern := range []string{"../../app/*.go", "../../db/*.go", "../../modules/*/*.go", "../../modules/*/*/*.go", "../../internal/*/*.go"} {
+	for _, pattern := range []string{"../../app/*.go", "../../app/*/*.go", "../../db/*.go", "../../modules/*/*.go", "../../modules/*/*/*.go", "../../internal/*/*.go"} {
 		files, err := filepath.Glob(pattern)
 		require.NoError(t, err)
 		for _, file := range files {
@@ -68,12 +68,22 @@ func TestAlertsSayWhatToDo(t *testing.T) {
 			require.Contains(t, []string{"info", "warning", "critical"}, r.Labels["severity"], r.Alert)
 			require.NotEmpty(t, r.Annotations["summary"], r.Alert)
 			require.NotEmpty(t, r.Annotations["description"], r.Alert)
-			if url, ok := r.Annotations["runbook_url"]; ok {
-				require.FileExists(t, filepath.Join("../../docs/runbooks", filepath.Base(url)), r.Alert)
-			}
+			require.FileExists(t, filepath.Join("../..", r.Annotations["runbook_url"]), r.Alert)
 		}
 	}
 	require.NotEmpty(t, seen)
+}
+
+func TestRunbooksCanBeLinkedWhereAPersonReadsThem(t *testing.T) {
+	t.Parallel()
+	objects := render(t, append(matrix(t)["production"], parse(t, `{metrics: {rules: {runbookURL: "https://wiki.example.com/aiagents"}}}`))...)
+	for _, group := range one[*monitoringv1.PrometheusRule](t, objects, "").Spec.Groups {
+		for _, r := range group.Rules {
+			if r.Alert != "" {
+				require.Regexp(t, `^https://wiki\.example\.com/aiagents/[a-z-]+\.md$`, r.Annotations["runbook_url"])
+			}
+		}
+	}
 }
 
 func TestTheDashboardReachesGrafanaWhole(t *testing.T) {

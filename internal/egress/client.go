@@ -53,6 +53,8 @@ func New(policy Policy) (*Guard, error) {
 
 // Options shapes one client.
 type Options struct {
+	// Peer is what kind of server the client talks to, such as desk, for Policy.Wrap.
+	Peer string
 	// Timeout bounds a whole call, from dialling to the last byte of the answer; default 30 s.
 	Timeout time.Duration
 	// MaxResponse caps an answer's body in bytes; default 4 MiB. Reading beyond it fails with ErrTooLarge.
@@ -108,7 +110,11 @@ func (g *Guard) Transport(o Options) http.RoundTripper {
 	}
 	t.Protocols.SetHTTP1(true)
 	t.Protocols.SetHTTP2(!o.SingleUse)
-	return &transport{guard: g, base: t, max: o.MaxResponse, singleUse: o.SingleUse}
+	guarded := &transport{guard: g, base: t, max: o.MaxResponse, singleUse: o.SingleUse}
+	if g.policy.Wrap == nil {
+		return guarded
+	}
+	return g.policy.Wrap(o.Peer, guarded)
 }
 
 // transport judges each request's URL and caps its answer; the dialer beneath judges the address.

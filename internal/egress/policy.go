@@ -3,6 +3,7 @@ package egress
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"net/netip"
 	"syscall"
 
@@ -25,6 +26,8 @@ type Policy struct {
 	AllowHTTP bool
 	// CAFile is a PEM bundle of certificate authorities, trusted besides the system's own.
 	CAFile string
+	// Wrap, when set, is put around every transport: for traces. It gets Options.Peer.
+	Wrap func(peer string, guarded http.RoundTripper) http.RoundTripper
 }
 
 // RefusedError says which rule stopped a call to an address.

@@ -41,6 +41,8 @@ type Deps struct {
 	// Synthetic names the tenant whose runs only prove that the system works: they cost no model call and are in no metric.
 	// Empty is none.
 	Synthetic string
+	// TenantLabel says what metrics call a tenant, and whether they may name any.
+	TenantLabel func(tenantID string) (label string, on bool)
 }
 
 // Module runs enhancements and keeps their history.
@@ -61,6 +63,7 @@ func New(deps Deps, cfg Config) (*Module, error) {
 		"Systems": deps.Systems == nil, "Documents": deps.Documents == nil, "Monitoring": deps.Monitoring == nil, "Resolutions": deps.Resolutions == nil,
 		"Model": deps.Model == nil, "Logger": deps.Logger == nil, "Tracer": deps.Tracer == nil,
 		"Clock": deps.Clock == nil, "TraceMetadata": deps.TraceMetadata == nil,
+		"TenantLabel": deps.TenantLabel == nil,
 	}
 	var missing []string
 	for name, is := range absent {
@@ -72,9 +75,9 @@ func New(deps Deps, cfg Config) (*Module, error) {
 		slices.Sort(missing)
 		return nil, fmt.Errorf("enhancement: missing %s", strings.Join(missing, ", "))
 	}
-	m := &Module{deps: deps, cfg: cfg, metrics: newMetrics(), gate: newGate(deps.Clock)}
+	m := &Module{deps: deps, cfg: cfg, metrics: newMetrics(deps.TenantLabel), gate: newGate(deps.Clock)}
 	shadow := *m
-	shadow.deps.Model, shadow.metrics = noModel{}, newMetrics()
+	shadow.deps.Model, shadow.metrics = noModel{}, newMetrics(deps.TenantLabel)
 	m.shadow = &shadow
 	return m, nil
 }

@@ -48,7 +48,8 @@ func setup(t *testing.T) *testBundle {
 	}
 	late := &lateClient{}
 	module, err := New(Deps{
-		DB: b.db, Queue: late, Desk: b.desk, Notes: b.notes, Tenants: b.tenant, Similar: b.search, Articles: b.search,
+		TenantLabel: func(string) (string, bool) { return "", false },
+		DB:          b.db, Queue: late, Desk: b.desk, Notes: b.notes, Tenants: b.tenant, Similar: b.search, Articles: b.search,
 		Systems: b.search, Documents: b.search, Monitoring: b.search, Resolutions: b.search, Model: b.model, Logger: slog.New(slog.DiscardHandler),
 		Tracer: noop.NewTracerProvider().Tracer(""), Clock: time.Now, TraceMetadata: func(context.Context) []byte { return nil },
 	}, DefaultConfig())

@@ -6,11 +6,15 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
 	"golang.org/x/sync/errgroup"
 
 	"aiagents/internal/fault"
 	"aiagents/modules/enhancement/evidence"
 )
+
+// sourceNames are the gatherers, as reports, metrics and traces call them.
+var sourceNames = []string{"similar_tickets", "knowledge", "inventory", "monitoring", "documentation"}
 
 // source is one gatherer: what it is called, how long it may take, and how it looks. It fills only its own part of a
 // bundle, so that a source that comes too late can be left behind with it.
@@ -36,6 +40,8 @@ func (m *Module) gather(ctx context.Context, tenantID string, t evidence.Ticket)
 	}
 	var storm *evidence.Storm
 	group.Go(func() (err error) {
+		ctx, span := m.deps.Tracer.Start(ctx, "gather recent_tickets")
+		defer span.End()
 		if storm, err = m.storm(ctx, tenantID, t); err != nil {
 			m.deps.Logger.WarnContext(ctx, "recent tickets could not be compared", "error", err)
 		}
@@ -125,6 +131,9 @@ func (m *Module) ask(ctx context.Context, s source) (evidence.Bundle, evidence.S
 		m.deps.Logger.WarnContext(ctx, "a source of context failed", "source", s.name, "outcome", string(report.Outcome), "error", res.err)
 	}
 	span.SetAttributes(attribute.String("outcome", string(report.Outcome)), attribute.Int("found", res.found))
+	if report.Outcome == evidence.Failed || report.Outcome == evidence.TimedOut {
+		span.SetStatus(codes.Error, string(report.Outcome))
+	}
 	m.metrics.source.WithLabelValues(s.name, string(report.Outcome)).Inc()
 	m.metrics.stage.WithLabelValues("gather_" + s.name).Observe(report.Duration.Seconds())
 	return res.part, report

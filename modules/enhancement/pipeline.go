@@ -203,7 +203,7 @@ func (m *Module) answer(ctx context.Context, r *run, b evidence.Bundle) (evidenc
 		return a, "", fmt.Errorf("synthesise: %w", err)
 	}
 	crashpoint.Reach("k4")
-	m.countCalls(res.Calls)
+	m.metrics.called(r.id.tenant, res.Calls)
 	return m.keepAnswer(ctx, r, b, res)
 }
 
@@ -238,16 +238,6 @@ func (m *Module) render(r *run, b evidence.Bundle, res synthesis.Result) string 
 		Elapsed: m.deps.Clock().Sub(r.row.CreatedAt),
 	})
 	return html
-}
-
-func (m *Module) countCalls(calls []synthesis.Call) {
-	for _, c := range calls {
-		m.metrics.calls.WithLabelValues(c.Model, string(c.Outcome)).Inc()
-		m.metrics.tokens.WithLabelValues(c.Model, "prompt").Add(float64(c.PromptTokens))
-		m.metrics.tokens.WithLabelValues(c.Model, "cached").Add(float64(c.CachedTokens))
-		m.metrics.tokens.WithLabelValues(c.Model, "completion").Add(float64(c.CompletionTokens))
-		m.metrics.cost.WithLabelValues(c.Model).Add(c.CostUSD)
-	}
 }
 
 // post has the note written and completes the row, the note's own record and the job in one transaction.
@@ -304,8 +294,7 @@ func (m *Module) finish(ctx context.Context, r *run, finish finisher, e ending) 
 		return err
 	}
 	crashpoint.Reach("k11")
-	m.metrics.outcomes.WithLabelValues(e.outcome).Inc()
-	m.metrics.total.WithLabelValues(e.outcome).Observe(took.Seconds())
+	m.metrics.ended(r.id.tenant, e.outcome, took)
 	r.log.InfoContext(ctx, "enhancement completed", "outcome", e.outcome, "duration_ms", took.Milliseconds())
 	return nil
 }
@@ -318,8 +307,7 @@ func (m *Module) fail(ctx context.Context, r *run, v verdict) error {
 	if err != nil {
 		return fmt.Errorf("record failure: %w", err)
 	}
-	m.metrics.outcomes.WithLabelValues("failed").Inc()
-	m.metrics.total.WithLabelValues("failed").Observe(took.Seconds())
+	m.metrics.ended(r.id.tenant, "failed", took)
 	r.log.ErrorContext(ctx, "enhancement failed", "reason", v.reason)
 	return nil
 }

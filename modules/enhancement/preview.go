@@ -45,7 +45,7 @@ func (m *Module) Preview(ctx context.Context, tenantID string, t evidence.Ticket
 	if err != nil {
 		return Preview{}, fmt.Errorf("synthesise: %w", err)
 	}
-	m.countCalls(res.Calls)
+	m.metrics.called(tenantID, res.Calls)
 	if !prefs.ShowRequester {
 		res.Answer = withoutRequester(res.Answer, t.Requester)
 	}

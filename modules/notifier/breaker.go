@@ -11,7 +11,6 @@ type breaker struct {
 	clock    func() time.Time
 	failures int           // in a row, until it opens
 	pause    time.Duration // that it stays open
-	changed  func(open bool)
 
 	mu      sync.Mutex
 	inARow  int
@@ -47,20 +46,26 @@ func (b *breaker) abandon() {
 func (b *breaker) done(failed bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	wasOpen := !b.until.IsZero()
 	b.probing = false
 	if !failed {
 		b.inARow, b.until = 0, time.Time{}
-		if wasOpen {
-			b.changed(false)
-		}
 		return
 	}
 	b.inARow++
 	if b.inARow >= b.failures {
 		b.until = b.clock().Add(b.pause)
-		if !wasOpen {
-			b.changed(true)
-		}
 	}
+}
+
+// state names the breaker's state for metrics.
+func (b *breaker) state() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case b.until.IsZero():
+		return "closed"
+	case b.clock().Before(b.until):
+		return "open"
+	}
+	return "half_open"
 }

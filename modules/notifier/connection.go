@@ -64,12 +64,10 @@ func (m *Module) newLink(conn Connection, print [32]byte) *link {
 		Connection: conn, print: print, module: m,
 		breaker: &breaker{
 			clock: m.clock, failures: m.config.BreakerFailures, pause: m.config.BreakerPause,
-			changed: func(open bool) { flag(m.metrics.open, conn.TenantID, open) },
 		},
 		single: rate.NewLimiter(rate.Limit(m.config.RequestsPerSecond), burst(m.config.RequestsPerSecond)),
 		lists:  rate.NewLimiter(rate.Limit(m.config.ListsPerSecond), 1),
 	}
-	flag(m.metrics.open, conn.TenantID, false)
 	if conn.Edition == EditionGeneric {
 		l.desk = &generic{link: l}
 	} else {
@@ -219,7 +217,6 @@ func (l *link) sharedState(ctx context.Context) (connectionRow, error) {
 			return connectionRow{}, err
 		}
 		c.row, c.seen = row, now
-		flag(l.module.metrics.paused, l.TenantID, row.PausedAt != nil)
 	}
 	return c.row, nil
 }
@@ -235,14 +232,12 @@ func (l *link) pause(ctx context.Context, reason string) error {
 	ctx, cancel := afterwards(ctx)
 	defer cancel()
 	defer l.state.forget()
-	flag(l.module.metrics.paused, l.TenantID, true)
 	l.module.deps.Logger.WarnContext(ctx, "service desk connection paused", "tenant_id", l.TenantID, "reason", reason)
 	return l.module.store.pause(ctx, l.TenantID, reason, l.module.config.ProbeInterval)
 }
 
 func (l *link) resume(ctx context.Context) error {
 	defer l.state.forget()
-	flag(l.module.metrics.paused, l.TenantID, false)
 	l.module.deps.Logger.InfoContext(ctx, "service desk connection resumed", "tenant_id", l.TenantID)
 	return l.module.store.resume(ctx, l.TenantID)
 }

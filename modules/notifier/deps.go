@@ -98,6 +98,8 @@ type Deps struct {
 	// Clock is the time of this process, for token lifetimes and breakers; nil is time.Now. The waiting times of the
 	// posting protocol follow the database's clock, which all workers share.
 	Clock func() time.Time
+	// TenantLabel says what metrics call a tenant, and whether they may name any; nil names none.
+	TenantLabel func(tenantID string) (label string, on bool)
 }
 
 func (d Deps) missing() string {

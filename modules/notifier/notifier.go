@@ -50,11 +50,14 @@ func New(d Deps, c Config) (*Module, error) {
 	if d.Clock == nil {
 		d.Clock = time.Now
 	}
+	if d.TenantLabel == nil {
+		d.TenantLabel = func(string) (string, bool) { return "", false }
+	}
 	nothing := func() {}
 	return &Module{
 		deps: d, config: c, clock: d.Clock, store: store{d.DB}, metrics: newMetrics(),
-		reads:  d.Egress.Client(egress.Options{Timeout: c.ReadTimeout, MaxResponse: maxAnswer}),
-		writes: d.Egress.Client(egress.Options{Timeout: c.PostTimeout, MaxResponse: maxAnswer, SingleUse: true}),
+		reads:  d.Egress.Client(egress.Options{Peer: "desk", Timeout: c.ReadTimeout, MaxResponse: maxAnswer}),
+		writes: d.Egress.Client(egress.Options{Peer: "desk", Timeout: c.PostTimeout, MaxResponse: maxAnswer, SingleUse: true}),
 		hooks:  hooks{nothing, nothing}, links: map[string]*link{},
 	}, nil
 }
@@ -163,6 +166,18 @@ func (m *Module) ConnectionState(ctx context.Context, tenantID string) (Connecti
 		s.NextProbeAt = *row.NextProbeAt
 	}
 	return s, nil
+}
+
+// Unsettled is how many of a tenant's notes nobody knows to stand or not to stand, although their request must have taken
+// effect by now, and the age of the oldest. They are of the last day: after that the sweep gives them up.
+type Unsettled struct {
+	Notes  int
+	Oldest time.Duration
+}
+
+// Unsettled counts the tenant's notes of unknown fate.
+func (m *Module) Unsettled(ctx context.Context, tenantID string) (Unsettled, error) {
+	return m.store.countUnsettled(ctx, tenantID, m.config.QuietTime())
 }
 
 // Resume ends a pause at once: for when the tenant's credentials have been changed.

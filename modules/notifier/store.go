@@ -234,6 +234,24 @@ func (s store) unsettled(ctx context.Context, tenantID string, quiet time.Durati
 	return out, err
 }
 
+// countUnsettled counts the intents among the rows above: those whose fate nobody knows.
+func (s store) countUnsettled(ctx context.Context, tenantID string, quiet time.Duration) (u Unsettled, err error) {
+	var seconds float64
+	err = s.db.InTenantTx(ctx, tenantID, func(ctx context.Context, tx pgx.Tx) error {
+		err := tx.QueryRow(ctx, `
+			SELECT count(*), coalesce(extract(epoch FROM clock_timestamp() - min(post_started_at)), 0)::float8
+			FROM note_posts
+			WHERE tenant_id = $1 AND state = 'posting' AND post_started_at < clock_timestamp() - make_interval(secs => $2)
+			  AND post_started_at > now() - interval '1 day'`, tenantID, quiet.Seconds()).Scan(&u.Notes, &seconds)
+		if err != nil {
+			return fmt.Errorf("count unsettled posts: %w", err)
+		}
+		return nil
+	})
+	u.Oldest = time.Duration(seconds * float64(time.Second))
+	return u, err
+}
+
 // swept records the outcome of a sweep of one row, unless the row has moved on meanwhile.
 func (s store) swept(ctx context.Context, tenantID string, row postRow, noteID string) error {
 	return s.exec(ctx, tenantID, "record sweep", `

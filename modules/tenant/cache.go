@@ -16,6 +16,8 @@ type cache struct {
 	// deaf is set while a listener should hear of changes and does not; nothing is kept then.
 	deaf bool
 	ttl  time.Duration
+
+	hits, misses uint64
 }
 
 type cached struct {
@@ -32,9 +34,18 @@ func (c *cache) get(id string, now time.Time) (Tenant, bool) {
 	defer c.mu.Unlock()
 	e, ok := c.entries[id]
 	if !ok || !now.Before(e.expires) {
+		c.misses++
 		return Tenant{}, false
 	}
+	c.hits++
 	return e.tenant, true
+}
+
+// stats are the look-ups so far, by whether the tenant was there.
+func (c *cache) stats() (hits, misses uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.hits, c.misses
 }
 
 // begin returns the generation to hand to put after loading.

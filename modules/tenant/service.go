@@ -110,6 +110,9 @@ func errUnknown(id string) error { return fault.Newf(fault.NotFound, "there is n
 // moment ago.
 func (m *Module) Cached(id string) (Tenant, bool) { return m.cache.get(id, m.clock()) }
 
+// CacheStats tells how often a tenant was found in memory, and how often it was not.
+func (m *Module) CacheStats() (hits, misses uint64) { return m.cache.stats() }
+
 // Decoy is a tenant that cannot exist, with random secrets of the usual shape, to verify against in the place of an unknown
 // or disabled one. Whatever the outcome, it must be refused.
 func (m *Module) Decoy() Tenant { return m.decoy }

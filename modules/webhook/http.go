@@ -95,7 +95,7 @@ func (m *Module) handleEvent(c echo.Context) (Receipt, string, error) {
 		return Receipt{}, "", err
 	}
 	receipt, err := m.receive(c.Request().Context(), correlated(c, &d))
-	m.logAccepted(c, d, receipt, err)
+	m.taken(c, d, receipt, err)
 	return receipt, "Enhancement job queued successfully", err
 }
 
@@ -108,9 +108,13 @@ func correlated(c echo.Context, d *Delivery) Delivery {
 	return *d
 }
 
-func (m *Module) logAccepted(c echo.Context, d Delivery, r Receipt, err error) {
+// taken counts and logs a delivery that is recorded.
+func (m *Module) taken(c echo.Context, d Delivery, r Receipt, err error) {
 	if err != nil {
 		return // the error handler logs it
+	}
+	if label, on := m.deps.TenantLabel(d.TenantID); on {
+		m.metrics.tenants.WithLabelValues(label).Inc()
 	}
 	m.deps.Logger.InfoContext(c.Request().Context(), "webhook accepted", "tenant_id", d.TenantID, "ticket_id", d.TicketID,
 		"correlation_id", d.CorrelationID, "event", d.Event, "enhancement_id", r.ID.String(), "duplicate", r.Duplicate)
@@ -126,7 +130,7 @@ func (m *Module) handleResolved(c echo.Context) (Receipt, string, error) {
 		return Receipt{}, "", err
 	}
 	receipt, err := m.record(c.Request().Context(), correlated(c, &d), t)
-	m.logAccepted(c, d, receipt, err)
+	m.taken(c, d, receipt, err)
 	return receipt, "Resolved ticket recorded", err
 }
 

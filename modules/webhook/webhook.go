@@ -20,6 +20,8 @@ type Deps struct {
 	Clock        func() time.Time
 	// TraceMetadata carries a request's trace to its job.
 	TraceMetadata func(ctx context.Context) []byte
+	// TenantLabel says what metrics call a tenant, and whether they may name any.
+	TenantLabel func(tenantID string) (label string, on bool)
 }
 
 // Module takes webhooks.
@@ -39,6 +41,7 @@ func New(deps Deps, cfg Config) (*Module, error) {
 		"DB": deps.DB == nil, "Tenants": deps.Tenants == nil, "Enhancements": deps.Enhancements == nil,
 		"Resolutions": deps.Resolutions == nil, "Logger": deps.Logger == nil, "Clock": deps.Clock == nil,
 		"TraceMetadata": deps.TraceMetadata == nil,
+		"TenantLabel":   deps.TenantLabel == nil,
 	} {
 		if absent {
 			missing = append(missing, name)
@@ -59,5 +62,5 @@ func New(deps Deps, cfg Config) (*Module, error) {
 
 // Collectors are the module's metrics.
 func (m *Module) Collectors() []prometheus.Collector {
-	return []prometheus.Collector{m.metrics.answers, m.metrics.duration}
+	return []prometheus.Collector{m.metrics.answers, m.metrics.duration, m.metrics.tenants}
 }

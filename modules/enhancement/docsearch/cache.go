@@ -26,6 +26,8 @@ type cache struct {
 	clock   func() time.Time
 	mu      sync.Mutex
 	entries map[cacheKey]cacheEntry
+
+	hits, misses uint64
 }
 
 func newCache(clock func() time.Time) *cache {
@@ -37,9 +39,17 @@ func (c *cache) get(key cacheKey) ([]evidence.Article, bool) {
 	defer c.mu.Unlock()
 	e, ok := c.entries[key]
 	if !ok || !c.clock().Before(e.expires) {
+		c.misses++
 		return nil, false
 	}
+	c.hits++
 	return slices.Clone(e.articles), true
+}
+
+func (c *cache) stats() (hits, misses uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.hits, c.misses
 }
 
 // put keeps a result. Where there is no room, what has expired goes, or else any one entry.

@@ -50,6 +50,9 @@ type Searcher struct {
 // New returns a searcher whose cache goes by the given clock.
 func New(clock func() time.Time) *Searcher { return &Searcher{cache: newCache(clock)} }
 
+// CacheStats tells how often a result was still in memory, and how often a provider had to be asked.
+func (s *Searcher) CacheStats() (hits, misses uint64) { return s.cache.stats() }
+
 // Search asks all providers of a tenant at once, within TimeLimit, and returns the best articles, at most three. When
 // providers fail, what the others found is returned together with an error that names each failure.
 func (s *Searcher) Search(ctx context.Context, tenantID string, providers []Provider, t evidence.Ticket) ([]evidence.Article, error) {

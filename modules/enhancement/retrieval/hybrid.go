@@ -42,7 +42,7 @@ func newHybrid(cfg EmbeddingsConfig) *hybrid {
 	counter := func(name, help string) prometheus.Counter {
 		return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
 	}
-	return &hybrid{
+	h := &hybrid{
 		cfg: cfg,
 		searches: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "aiagents_embedding_searches_total",
@@ -52,6 +52,11 @@ func newHybrid(cfg EmbeddingsConfig) *hybrid {
 		tokens:  counter("aiagents_embedding_tokens_total", "Tokens that the embedding server counted."),
 		cost:    counter("aiagents_embedding_cost_usd_total", "Cost of embeddings in US dollars at the price set in retrieval.embeddings.usd_per_million_tokens."),
 	}
+	// Every series begins at 0, so that the first fall-back is an increase.
+	for _, outcome := range []string{hybridUsed, hybridUnavailable, hybridTimeout, hybridRefused, hybridNoExtension, hybridFailed} {
+		h.searches.WithLabelValues(outcome)
+	}
+	return h
 }
 
 // UseEmbedder switches the search by meaning on, if the configuration does too. It must be called before the first search.

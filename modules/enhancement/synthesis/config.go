@@ -1,6 +1,7 @@
 package synthesis
 
 import (
+	"cmp"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
@@ -32,6 +33,8 @@ type Config struct {
 	// CAFile is a PEM file of authorities trusted besides the system's; not used when HTTPClient is set.
 	CAFile     string
 	HTTPClient *http.Client
+	// Wrap, when set, is put around the client's transport: for traces.
+	Wrap func(http.RoundTripper) http.RoundTripper
 	// MaxInputTokens is the budget for evidence in one request (6000), by estimate. MaxOutputTokens (4000) includes what a
 	// reasoning model spends on thinking.
 	MaxInputTokens  int
@@ -111,6 +114,9 @@ func (c Config) httpClient() (*http.Client, error) {
 			transport.TLSClientConfig.RootCAs = pool
 		}
 		client.Transport = transport
+	}
+	if c.Wrap != nil {
+		client.Transport = c.Wrap(cmp.Or(client.Transport, http.DefaultTransport))
 	}
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return &client, nil
