@@ -97,7 +97,7 @@ func (h *heartbeats) notice(ctx context.Context, now time.Time) {
 func (h *heartbeats) giveUp(ctx context.Context, jobs []int64, why string) {
 	if n := h.running.cancel(jobs); n > 0 {
 		h.suspended.Add(float64(n))
-		h.logger.WarnContext(ctx, why, "jobs", n)
+		h.logger.WarnContext(ctx, "jobs were given up", "jobs", n, "reason", why)
 	}
 }
 

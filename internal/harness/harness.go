@@ -26,7 +26,9 @@ func Root(ctx context.Context) (string, error) {
 
 // Commit names the commit checked out in dir; "" in a source tree without history.
 func Commit(ctx context.Context, dir string) string {
-	commit, err := exec.CommandContext(ctx, "git", "-C", dir, "rev-parse", "--short", "HEAD").Output()
+	cmd := exec.CommandContext(ctx, "git", "rev-parse", "--short", "HEAD")
+	cmd.Dir = dir
+	commit, err := cmd.Output()
 	if err != nil {
 		return ""
 	}

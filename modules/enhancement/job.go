@@ -121,7 +121,7 @@ func retryDelay(attempt int) time.Duration {
 // ErrFenced stops a worker whose row was claimed by a newer one. It is not a failure: the newer owner finishes the work.
 var ErrFenced = errors.New("a newer owner has this enhancement")
 
-// ErrSuspended, as the cause of a job's context, gives an attempt up because its worker stood still or was cut off for longer
+// ErrSuspended is the cause of a job's context that gives an attempt up because its worker stood still or was cut off for longer
 // than its lease: somebody else may own the run by now.
 var ErrSuspended = errors.New("the worker lost its lease")
 
@@ -185,8 +185,10 @@ func (m *Module) fenced() error {
 	return nil
 }
 
-var suspendedVerdict = verdict{wait: suspendedWait, code: "LEASE_LOST",
-	reason: "its worker stood still or was cut off; it is tried again"}
+var suspendedVerdict = verdict{
+	wait: suspendedWait, code: "LEASE_LOST",
+	reason: "its worker stood still or was cut off; it is tried again",
+}
 
 const verdictTimeout = 10 * time.Second
 

@@ -42,7 +42,7 @@ func (s *Server) embeddings(c *call) *answer {
 	if !ok {
 		return s.invalid("input", "", "'$.input' is invalid: expected a string or an array of 1 to 2048 strings, none empty.")
 	}
-	if refused := s.tooLong(m, texts); refused != nil {
+	if refused := s.tooLong(texts); refused != nil {
 		return refused
 	}
 	size := m.Embedding
@@ -67,7 +67,7 @@ const (
 	maxRequestTokens = 300_000
 )
 
-func (s *Server) tooLong(m Model, texts []string) *answer {
+func (s *Server) tooLong(texts []string) *answer {
 	all := 0
 	for _, text := range texts {
 		n := tokens(text)

@@ -232,5 +232,5 @@ func TestFusingKeepsWhatBothFindFirst(t *testing.T) {
 		order = append(order, r.documentID)
 	}
 	require.Equal(t, []int64{3, 1, 2, 4}, order)
-	require.Equal(t, 0.9, ranked[0].Similarity)
+	require.InDelta(t, 0.9, ranked[0].Similarity, 1e-9)
 }
