@@ -128,7 +128,11 @@ var describedMetric = regexp.MustCompile(`^Desc\{fqName: "([^"]+)", help: "(.*)"
 // nothing ever sets has none, and fails here.
 func metricTable(t *testing.T, h *harness) string {
 	t.Helper()
-	types := map[string]string{"aiagents_trace_spans_dropped_total": "counter"} // only with an exporter, which is the process's own
+	types := map[string]string{
+		"aiagents_trace_spans_dropped_total":             "counter", // only with an exporter, which is the process's own
+		"aiagents_canary_last_success_timestamp_seconds": "gauge",   // only where the canary is switched on
+		"aiagents_canary_duration_seconds":               "gauge",
+	}
 	families, err := h.p.tel.registry.Gather()
 	require.NoError(t, err)
 	for _, family := range families {

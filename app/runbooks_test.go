@@ -19,7 +19,7 @@ import (
 
 // runbooks are the procedures that alerts and the doctor name. Each is run as it is written.
 var runbooks = []string{
-	"certificate-expiry", "database-connection", "desk-errors", "high-queue-depth", "housekeeping", "housekeeping-not-running", "metrics-absent", "model-errors", "model-retirement",
+	"certificate-expiry", "database-connection", "desk-errors", "high-queue-depth", "housekeeping", "metrics-absent", "model-errors", "model-retirement",
 	"restore", "secret-rotation", "tenant-onboarding", "unsettled-notes", "webhook-not-received", "worker-failures",
 }
 

@@ -142,7 +142,7 @@ func TestUnknownDisabledAndWrongTakeTheSameTime(t *testing.T) {
 	s := h.p.system
 	mutant, err := webhook.New(webhook.Deps{
 		DB: s.db, Tenants: earlyOut{callers{s.tenants}}, Enhancements: receiver{s.enhancements}, Resolutions: resolved{s.tickets},
-		Logger: slog.New(slog.DiscardHandler), Clock: time.Now,
+		Logger: slog.New(slog.DiscardHandler), Clock: time.Now, TraceMetadata: traceMetadata, TenantLabel: newTenantLabels(TelemetryConfig{}).label,
 	}, h.cfg.Webhook)
 	require.NoError(t, err)
 	e := newEcho(h.cfg, slog.New(slog.DiscardHandler))

@@ -139,7 +139,7 @@ func TestNoContentReachesAnotherTenant(t *testing.T) {
 	// A run's id is no secret, and must be of no use to anyone else.
 	code, out, errOut := h.cli("", "enhancement", "show", customers[1].run, "--tenant", "acme")
 	require.Equal(t, exitFailed, code)
-	require.Contains(t, errOut, "this tenant has no enhancement")
+	require.Contains(t, errOut, "there is no enhancement "+customers[1].run)
 	requireNone(t, out+errOut, "the refusal", canariesOfBolt.all()...)
 	code, _, _ = h.cli("", "enhancement", "retry", customers[1].run, "--tenant", "acme")
 	require.Equal(t, exitFailed, code)

@@ -133,5 +133,9 @@ func (i *intake) try(ctx context.Context, deliveries []Delivery) (receipts []Rec
 			err = fault.Newf(fault.Internal, "recording panicked with a %T", value) // the value may quote a ticket
 		}
 	}()
-	return i.record(ctx, deliveries)
+	receipts, err = i.record(ctx, deliveries)
+	if err == nil && len(receipts) != len(deliveries) {
+		err = fault.Newf(fault.Internal, "%d receipts for %d deliveries", len(receipts), len(deliveries))
+	}
+	return receipts, err
 }
