@@ -82,7 +82,8 @@ func (s *stage) growRows(ctx context.Context, b *build) ([]size, error) {
 
 // finishedSQL makes rows $1 to $2, as finished work of $3 tenants leaves them, spread over 89 days for what is kept that long and
 // over half a day for jobs, which River keeps for a day.
-var finishedSQL = []string{`
+var finishedSQL = []string{
+	`
 	INSERT INTO enhancement_history (tenant_id, id, event_key, event, ticket_id, reference, status, stage, outcome, epoch, attempts, subject,
 	  description, priority, ticket_created_at, note_id, timings, processing_time_ms, created_at, started_at, completed_at)
 	SELECT 'tenant-' || g % $3, lpad(to_hex(g), 32, '0')::uuid, sha256(g::text::bytea), 'ticket_created', 'old-' || g, 'AIA-OLD-' || g,

@@ -6,11 +6,11 @@ import (
 	"strings"
 	"time"
 
-	"aiagents/internal/harness"
-
 	toxiproxy "github.com/Shopify/toxiproxy/v2"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
+
+	"aiagents/internal/harness"
 )
 
 // link is one network path that can be cut, silenced and pointed elsewhere. Its own address never changes.

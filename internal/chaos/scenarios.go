@@ -8,9 +8,9 @@ import (
 	"strings"
 	"time"
 
-	"aiagents/internal/harness"
-
 	"golang.org/x/sync/errgroup"
+
+	"aiagents/internal/harness"
 )
 
 // scenario is a load and what breaks meanwhile.

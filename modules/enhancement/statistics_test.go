@@ -49,8 +49,12 @@ func (b *testBundle) keep(t *testing.T, runs ...past) {
 func manyRuns(now time.Time, n int) []past {
 	r := rand.New(rand.NewPCG(1, 2))
 	kinds := []past{
-		{status: "completed", outcome: "note"}, {status: "completed", outcome: "note"}, {status: "completed", outcome: "facts_only"},
-		{status: "completed", outcome: "skipped"}, {status: "failed", outcome: "failed"}, {status: "pending"},
+		{status: "completed", outcome: "note"},
+		{status: "completed", outcome: "note"},
+		{status: "completed", outcome: "facts_only"},
+		{status: "completed", outcome: "skipped"},
+		{status: "failed", outcome: "failed"},
+		{status: "pending"},
 	}
 	runs := make([]past, n)
 	for i := range runs {
