@@ -20,6 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+	"go.uber.org/goleak"
 
 	"aiagents/db/dbtest"
 	"aiagents/internal/secret"
@@ -33,7 +34,9 @@ func TestMain(m *testing.M) {
 	if err := os.Setenv("OTEL_TRACES_SAMPLER", "always_on"); err != nil {
 		panic(err)
 	}
-	dbtest.Main(m)
+	dbtest.Main(m,
+		// lumberjack starts one goroutine for each file that it rotates, and never ends it.
+		goleak.IgnoreAnyFunction("gopkg.in/natefinch/lumberjack%2ev2.(*Logger).millRun"))
 }
 
 // patience bounds every wait of these tests; the machine may be busy.

@@ -34,6 +34,8 @@ type heartbeats struct {
 	reclaimed  prometheus.Counter
 	suspended  prometheus.Counter
 	running    *runningJobs
+	// missing are the jobs that were this worker's at the last beat by the database alone.
+	missing map[int64]bool
 	// leading is set while this worker is the first by name of those alive.
 	leading atomic.Bool
 
@@ -108,8 +110,9 @@ func (h *heartbeats) beat(ctx context.Context) error {
 	if now.Sub(h.last) > h.silence()-h.interval {
 		h.judgeFrom = now.Add(2 * h.interval)
 	}
-	var reclaimed int64
+	var reclaimed, returned int64
 	var lost []int64
+	var missing map[int64]bool
 	err := h.db.InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		var leads, expired bool
 		err := tx.QueryRow(ctx, `
@@ -130,6 +133,9 @@ func (h *heartbeats) beat(ctx context.Context) error {
 				return err
 			}
 		}
+		if missing, returned, err = h.returnMissingTx(ctx, tx); err != nil {
+			return err
+		}
 		reclaimed, err = h.sweepTx(ctx, tx, !now.Before(h.judgeFrom))
 		return err
 	})
@@ -137,7 +143,11 @@ func (h *heartbeats) beat(ctx context.Context) error {
 		h.leading.Store(false)
 		return err
 	}
-	h.last = now
+	h.last, h.missing = now, missing
+	if returned > 0 {
+		h.reclaimed.Add(float64(returned))
+		h.logger.WarnContext(ctx, "jobs whose fetch was cut off were queued again", "jobs", returned)
+	}
 	h.giveUp(ctx, lost, "this worker was cut off for longer than its lease; jobs that others have taken over are left to them")
 	if reclaimed > 0 {
 		h.reclaimed.Add(float64(reclaimed))
@@ -166,6 +176,39 @@ func (h *heartbeats) lostTx(ctx context.Context, tx pgx.Tx) ([]int64, error) {
 		return nil, fmt.Errorf("list lost jobs: %w", err)
 	}
 	return lost, nil
+}
+
+// returnMissingTx queues the jobs again that the database took for this worker's on two beats in a row and that do not run here:
+// the answer to a fetch was lost with its connection. One that has just ended is written down before the second beat.
+func (h *heartbeats) returnMissingTx(ctx context.Context, tx pgx.Tx) (missing map[int64]bool, returned int64, err error) {
+	rows, err := tx.Query(ctx, `
+		SELECT id FROM river_job
+		WHERE state = 'running' AND attempted_by[array_upper(attempted_by, 1)] = $1 AND attempted_at < now() - $2::interval
+		  AND id <> ALL ($3::bigint[])`, h.clientID, h.silence(), h.running.ids())
+	if err != nil {
+		return nil, 0, fmt.Errorf("list missing jobs: %w", err)
+	}
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	if err != nil {
+		return nil, 0, fmt.Errorf("list missing jobs: %w", err)
+	}
+	missing = map[int64]bool{}
+	var twice []int64
+	for _, id := range ids {
+		if missing[id] = true; h.missing[id] {
+			twice = append(twice, id)
+		}
+	}
+	if len(twice) == 0 {
+		return missing, 0, nil
+	}
+	tag, err := tx.Exec(ctx, `
+		UPDATE river_job SET state = 'available', scheduled_at = now()
+		WHERE id = ANY ($1) AND state = 'running' AND attempted_by[array_upper(attempted_by, 1)] = $2`, twice, h.clientID)
+	if err != nil {
+		return nil, 0, fmt.Errorf("return missing jobs: %w", err)
+	}
+	return missing, tag.RowsAffected(), nil
 }
 
 // sweepTx hands on the jobs of workers that are silent. The subquery is checked again under the row lock: a job that its

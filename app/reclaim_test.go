@@ -97,6 +97,32 @@ func TestAWorkerThatStoodStillGivesItsJobsUp(t *testing.T) {
 	require.Eventually(t, func() bool { return len(running.ids()) == 0 }, patience, time.Millisecond)
 }
 
+// The answer to a fetch can be lost with its connection: the job is then this worker's, and runs nowhere.
+func TestAJobWhoseFetchWasCutOffIsQueuedAgain(t *testing.T) {
+	t.Parallel()
+	d := dbtest.New(t)
+	running := &runningJobs{}
+	h := newHeartbeats(d.DB, "me", 3*time.Second, time.Hour, running, slog.New(slog.DiscardHandler))
+	_, err := d.Pool().Exec(t.Context(), `INSERT INTO river_job (id, state, kind, args, max_attempts, attempt, attempted_at, attempted_by, queue)
+		VALUES (1, 'running', 'runs', '{}', 10, 1, now() - interval '13 seconds', '{me}', 'default'),
+		       (2, 'running', 'lost', '{}', 10, 1, now() - interval '13 seconds', '{me}', 'default'),
+		       (3, 'running', 'fresh', '{}', 10, 1, now(), '{me}', 'default'),
+		       (4, 'running', 'ends', '{}', 10, 1, now() - interval '13 seconds', '{me}', 'default')`)
+	require.NoError(t, err)
+	held := hold(t, running, 1)
+	available := func() (kinds []string) {
+		require.NoError(t, h.beat(t.Context()))
+		require.NoError(t, d.Pool().QueryRow(t.Context(), `SELECT array_agg(kind) FROM river_job WHERE state = 'available'`).Scan(&kinds))
+		return kinds
+	}
+	require.Empty(t, available(), "it may be about to be written down")
+	_, err = d.Pool().Exec(t.Context(), `UPDATE river_job SET state = 'completed', finalized_at = now() WHERE id = 4`)
+	require.NoError(t, err)
+	require.Equal(t, []string{"lost"}, available())
+	running.cancel([]int64{1})
+	<-held
+}
+
 // A worker that was cut off looks which of its jobs it still owns.
 func TestAWorkerThatWasCutOffKeepsOnlyItsOwnJobs(t *testing.T) {
 	t.Parallel()
