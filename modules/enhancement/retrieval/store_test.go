@@ -266,10 +266,14 @@ func TestWritersAndFoldsAtOnce(t *testing.T) {
 		}
 	}
 	require.NoError(t, s.db.InTenantTx(t.Context(), tenant, func(ctx context.Context, tx pgx.Tx) error {
-		stats, err := readStatistics(ctx, tx, tenant, &search{pool: ticketPool, query: analyse("", "vpn")})
+		q := search{index: s.index, pool: ticketPool, query: analyse("", "vpn")}
+		stats, err := readStatistics(ctx, tx, tenant, &q)
+		require.NoError(t, err)
 		require.Empty(t, stats.fresh)
-		require.GreaterOrEqual(t, stats.folded.documents, 101)
-		require.Equal(t, stats.folded.documents, stats.frequency[hash("vpn")], "every document has the word")
+		folded := corpusOf(stats.segments).documents
+		require.GreaterOrEqual(t, folded, 101)
+		frequency, err := q.frequencies(ctx, tx, tenant, stats)
+		require.Equal(t, folded, frequency[hash("vpn")], "every document has the word")
 		return err
 	}))
 }
@@ -292,7 +296,7 @@ func TestALateIndexIsFoldedByASearch(t *testing.T) {
 	require.NoError(t, s.db.InTenantTx(t.Context(), tenant, func(ctx context.Context, tx pgx.Tx) error {
 		stats, err := readStatistics(ctx, tx, tenant, &search{pool: ticketPool})
 		require.Empty(t, stats.fresh)
-		require.Equal(t, lateAt, stats.folded.documents)
+		require.Equal(t, lateAt, corpusOf(stats.segments).documents)
 		return err
 	}))
 }
@@ -314,8 +318,7 @@ func TestSearchesUseTheirIndexUnderRowLevelSecurity(t *testing.T) {
 		}))
 		return strings.Join(lines, "\n")
 	}
-	require.Regexp(t, `Index Cond: .*segment_id = s.segment_id.*term = q.term`, plan(selectPostings, tenant, ticketPool, []int64{1, 2}))
-	require.Regexp(t, `Index Cond: .*segment_id = s.segment_id.*term = q.term`, plan(selectFrequencies, tenant, ticketPool, []int64{1, 2}))
+	require.Regexp(t, `Index Cond: .*segment_id = q.segment_id.*term = q.term`, plan(selectTerms, tenant, ticketPool, []int64{1, 1}, []int64{1, 2}, false))
 	require.Regexp(t, `Index Cond: .*document_id = q.id`, plan(selectCandidates, tenant, ticketPool, []int64{1, 2}))
 	require.NotRegexp(t, `Index Cond: .*ts_vector`, plan(`SELECT FROM ticket_history WHERE tenant_id = $1 AND to_tsvector('simple', subject) @@ 'vpn'`, tenant),
 		"the negative case: full-text search filters")
