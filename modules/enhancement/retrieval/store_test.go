@@ -278,6 +278,47 @@ func TestWritersAndFoldsAtOnce(t *testing.T) {
 	}))
 }
 
+// TestASearchMeetsAFold shows why a search counts the segments after it has read of them: what it would otherwise take for
+// segments without its terms, and remember as such, are segments that are gone.
+func TestASearchMeetsAFold(t *testing.T) {
+	t.Parallel()
+	s := newStore(t, generous())
+	upsert(t, s, tenant, vpnTicket("1"))
+	foldAll(t, s, tenant)
+	require.NoError(t, s.db.InTenantTx(t.Context(), tenant, func(ctx context.Context, tx pgx.Tx) error {
+		q := search{index: s.index, pool: ticketPool, query: analyse("", "vpn")}
+		stats, err := readStatistics(ctx, tx, tenant, &q)
+		require.NoError(t, err)
+		upsert(t, s, tenant, vpnTicket("2"), vpnTicket("3"))
+		foldAll(t, s, tenant) // merges the segment that was just listed
+		_, err = q.frequencies(ctx, tx, tenant, stats)
+		require.ErrorIs(t, err, errFolded)
+		_, err = s.index.documents(ctx, tx, tenant, ticketPool, stats.segments[0].SegmentID)
+		require.ErrorIs(t, err, errFolded)
+		ids, _, err := q.candidates(ctx, tx, tenant)
+		require.Len(t, ids, 3, "it begins again")
+		return err
+	}))
+}
+
+// TestSearchesRememberSegments takes the postings away: what was read is not read again, and what was not is missing.
+func TestSearchesRememberSegments(t *testing.T) {
+	t.Parallel()
+	s := newStore(t, generous())
+	upsert(t, s, tenant, vpnTicket("1"))
+	foldAll(t, s, tenant)
+	require.Len(t, similar(t, s, tenant, Query{Subject: "VPN error 809"}), 1)
+	require.NoError(t, s.db.InTenantTx(t.Context(), tenant, func(ctx context.Context, tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, `DELETE FROM search_postings WHERE tenant_id = $1`, tenant)
+		return err
+	}))
+	require.Equal(t, []string{"1"}, similar(t, s, tenant, Query{Subject: "VPN error 809"}))
+	require.Empty(t, similar(t, s, tenant, Query{Subject: "update of this morning"}))
+	require.Empty(t, similar(t, s, "other", Query{Subject: "VPN error 809"}), "another tenant sees no segment, so nothing that is remembered")
+	require.NoError(t, s.Purge(t.Context(), tenant))
+	require.Empty(t, similar(t, s, tenant, Query{Subject: "VPN error 809"}), "nor does anybody after a purge")
+}
+
 func TestALateIndexIsFoldedByASearch(t *testing.T) {
 	t.Parallel()
 	s := newStore(t, generous())
