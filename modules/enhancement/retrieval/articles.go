@@ -156,7 +156,7 @@ func (s *Store) KeepArticles(ctx context.Context, tenantID, collection string, i
 // SearchArticles finds the sections of the tenant's articles that say most about the ticket, one section an article, each
 // with its best passage.
 func (s *Store) SearchArticles(ctx context.Context, tenantID string, q Query) ([]evidence.Article, error) {
-	find := search{pool: articlePool, query: analyse(q.Subject, plainText(q.Description))}
+	find := search{index: s.index, pool: articlePool, query: analyse(q.Subject, plainText(q.Description))}
 	var candidates []sectionRow
 	err := s.inSearchTx(ctx, tenantID, &find, func(ctx context.Context, tx pgx.Tx, ids []int64) (err error) {
 		candidates, err = readSections(ctx, tx, tenantID, ids)

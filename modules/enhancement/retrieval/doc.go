@@ -8,7 +8,7 @@
 //
 // A text becomes a vector of hashed terms (tokenise, analyse). Writing a document adds its vector, one row, to
 // search_documents and touches nothing that others write. A fold later gathers such rows into an immutable segment with
-// one row a term. A search adds up BM25 from the segments' posting lists and from the rows not yet folded, takes the best
+// one row a term; what a process has read of one it remembers (postings). A search adds up BM25 from the segments' posting lists and from the rows not yet folded, takes the best
 // hundred, scores them exactly from their vectors, and orders them by BM25, the titles, what they have
 // in common with each other, and closeness in time (rerank).
 // A logistic regression turns that into the probability that is shown and that the floor is compared with (calibrate).

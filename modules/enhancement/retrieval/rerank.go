@@ -84,18 +84,24 @@ func compare(q Query, query vector, candidates []candidate) []Features {
 // idf is the inverse document frequency among n candidates.
 func idf(n, frequency float64) float64 { return math.Log(1 + (n-frequency+0.5)/(frequency+0.5)) }
 
+// damped is what a term of a whole weight counts: each further occurrence less. A search asks for it thousands of times.
+var damped = func() (table [255*titleWeight + 255 + 1]float64) {
+	for weight := range table {
+		table[weight] = 1 + math.Log(float64(weight))
+	}
+	return table
+}()
+
 // weighTerms numbers the candidates' terms, returns their rarity, and weighs each candidate's terms by it. Tags, which occur in
 // neither field, weigh nothing.
 func weighTerms(candidates []candidate) (rarity []float64) {
-	numbers, n := map[term]int32{}, float64(len(candidates))
+	numbers, n := newNumbering(len(candidates)), float64(len(candidates))
 	for i := range candidates {
 		c := &candidates[i]
 		c.ids, c.profile = make([]int32, len(c.vector)), make([]float64, len(c.vector))
 		for j, e := range c.vector {
-			id, ok := numbers[e.term]
-			if !ok {
-				id = int32(len(rarity)) // #nosec G115 -- a hundred documents of some thousand terms
-				numbers[e.term] = id
+			id := numbers.of(uint64(e.term))
+			if int(id) == len(rarity) {
 				rarity = append(rarity, 0)
 			}
 			c.ids[j] = id
@@ -109,7 +115,7 @@ func weighTerms(candidates []candidate) (rarity []float64) {
 		sum := 0.0
 		for j, e := range c.vector {
 			if e.weight() > 0 {
-				c.profile[j] = rarity[c.ids[j]] * (1 + math.Log(e.weight()))
+				c.profile[j] = rarity[c.ids[j]] * damped[int(e.weight())]
 				sum += c.profile[j] * c.profile[j]
 			}
 		}
@@ -183,36 +189,42 @@ func trigrams(title string) []uint64 {
 
 // wordings are the likenesses of a title with those of the candidates: the cosine of their trigrams, weighed by rarity.
 func wordings(title []uint64, candidates []candidate) []float64 {
-	n := float64(len(candidates))
-	rarity := make(map[uint64]float64, 16*len(candidates))
+	n, numbers := float64(len(candidates)), newNumbering(len(candidates))
+	ids := make([]int32, 0, 32*len(candidates)) // of all candidates' trigrams, one title after the other
+	var rarity []float64
 	for _, c := range candidates {
 		for _, t := range c.title {
-			rarity[t]++
+			id := numbers.of(t)
+			if int(id) == len(rarity) {
+				rarity = append(rarity, 0)
+			}
+			ids = append(ids, id)
+			rarity[id]++
 		}
 	}
-	for t, df := range rarity {
-		rarity[t] = idf(n, df)
+	for id, df := range rarity {
+		rarity[id] = idf(n, df)
 	}
 	own := 0.0
-	wanted := make(map[uint64]bool, len(title))
+	wanted := make([]bool, len(rarity))
 	for _, t := range title {
-		w, ok := rarity[t]
-		if !ok {
-			w = idf(n, 0)
+		w := idf(n, 0)
+		if id := int(numbers.of(t)); id < len(rarity) {
+			w, wanted[id] = rarity[id], true
 		}
 		own += w * w
-		wanted[t] = true
 	}
 	like := make([]float64, len(candidates))
 	for i, c := range candidates {
 		all, shared := 0.0, 0.0
-		for _, t := range c.title {
-			w := rarity[t]
+		for _, id := range ids[:len(c.title)] {
+			w := rarity[id]
 			all += w * w
-			if wanted[t] {
+			if wanted[id] {
 				shared += w * w
 			}
 		}
+		ids = ids[len(c.title):]
 		like[i] = shared / max(math.Sqrt(own*all), math.SmallestNonzeroFloat64)
 	}
 	return like

@@ -91,3 +91,16 @@ func BenchmarkCompare(b *testing.B) {
 		compare(q, query, candidates)
 	}
 }
+
+func TestNumberingIsThatOfAMap(t *testing.T) {
+	t.Parallel()
+	numbers, want := newNumbering(1), map[uint64]int32{}
+	for i := range uint64(10_000) {
+		key := i * i % 3001 << (i % 40) // neighbours, multiples of large powers of two, and many again
+		if _, ok := want[key]; !ok {
+			want[key] = int32(len(want))
+		}
+		require.Equal(t, want[key], numbers.of(key), "key %d", key)
+	}
+	require.Greater(t, len(want), 3000, "the table has grown")
+}

@@ -103,10 +103,11 @@ type Store struct {
 	db     *db.DB
 	cfg    Config
 	log    *slog.Logger
+	index  *postings
 	hybrid *hybrid
 }
 
 // New returns a store on a database.
 func New(db *db.DB, cfg Config, log *slog.Logger) *Store {
-	return &Store{db: db, cfg: cfg, log: log, hybrid: newHybrid(cfg.Embeddings)}
+	return &Store{db: db, cfg: cfg, log: log, index: newPostings(), hybrid: newHybrid(cfg.Embeddings)}
 }

@@ -2,6 +2,7 @@ package retrieval
 
 import (
 	"context"
+	"errors"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -11,6 +12,7 @@ const candidateLimit = 100
 
 // search is one query on one pool: what is looked for, and the statistics it is weighed with.
 type search struct {
+	index   *postings
 	pool    pool
 	query   vector
 	tags    []term // a document must have all of them
@@ -32,22 +34,36 @@ func (f frequencies) count(document vector, by int) {
 	}
 }
 
+// foldsMet is how many folds in a row a search begins again for. Each has gathered hundreds of documents since the last.
+const foldsMet = 10
+
 // candidates runs the first step: approximate BM25 from the segments, and the unfolded documents exactly.
+func (q *search) candidates(ctx context.Context, tx pgx.Tx, tenantID string) (ids []int64, unfolded int, err error) {
+	for range foldsMet {
+		ids, unfolded, err = q.attempt(ctx, tx, tenantID)
+		if !errors.Is(err, errFolded) {
+			break
+		}
+	}
+	return ids, unfolded, err
+}
+
+// attempt fails with errFolded when a fold commits while it reads.
 //
-// The order of reading matters. Unfolded documents come first and the segments after them, in one statement: a fold that
-// commits in between shows a document twice, never not at all. What is found is read again by the caller, so a posting that
-// outlived its document, or an older text of it, cannot reach a result.
-func (q *search) candidates(ctx context.Context, tx pgx.Tx, tenantID string) ([]int64, int, error) {
+// The order of reading matters. Unfolded documents come first and the list of segments after them: a fold that commits in
+// between shows a document twice, never not at all. What is found is read again by the caller, so a posting that outlived its
+// document, or an older text of it, cannot reach a result.
+func (q *search) attempt(ctx context.Context, tx pgx.Tx, tenantID string) ([]int64, int, error) {
 	stats, err := readStatistics(ctx, tx, tenantID, q)
 	if err != nil {
 		return nil, 0, err
 	}
-	fresh, frequency := stats.fresh, stats.frequency
-	for _, d := range fresh {
-		frequency.count(d.vector, 1)
+	fresh := stats.fresh
+	frequency, err := q.frequencies(ctx, tx, tenantID, stats)
+	if err != nil {
+		return nil, 0, err
 	}
-	frequency.count(stats.own, -1)
-	all := stats.folded.plus(fresh)
+	all := corpusOf(stats.segments).plus(fresh)
 	q.terms, q.known = weigh(q.query, all, frequency)
 	q.average = all.averageLength()
 	if len(q.terms) == 0 {
@@ -61,17 +77,48 @@ func (q *search) candidates(ctx context.Context, tx pgx.Tx, tenantID string) ([]
 			found.add(d.id, score(q.terms, d.vector, q.average))
 		}
 	}
-	err = eachSegment(ctx, tx, tenantID, q.pool, q.wanted(), func(s segmentPostings) {
-		q.scan(s, &found, isFresh)
-	})
+	lists, err := q.index.get(ctx, tx, tenantID, q.pool, stats.segments, q.wanted(), true)
+	if err != nil {
+		return nil, 0, err
+	}
+	for i, s := range stats.segments {
+		members := func() ([]int64, error) { return q.index.documents(ctx, tx, tenantID, q.pool, s.SegmentID) }
+		if err := q.scan(int(s.Documents), lists[i], members, &found, isFresh); err != nil {
+			return nil, 0, err
+		}
+	}
 	found.prune()
 	ids := make([]int64, len(found.found))
 	for i, f := range found.found {
 		ids[i] = f.id
 	}
-	return ids, len(fresh), err
+	return ids, len(fresh), nil
 }
 
+// frequencies counts the documents with each term of the query, but for the ticket that asks.
+func (q *search) frequencies(ctx context.Context, tx pgx.Tx, tenantID string, stats statistics) (frequencies, error) {
+	frequency := make(frequencies, len(q.query))
+	terms := make([]int64, len(q.query))
+	for i, e := range q.query {
+		frequency[e.term], terms[i] = 0, int64(e.term)
+	}
+	counted, err := q.index.get(ctx, tx, tenantID, q.pool, stats.segments, terms, false)
+	if err != nil {
+		return nil, err
+	}
+	for _, segment := range counted {
+		for i, e := range q.query {
+			frequency[e.term] += int(segment[i].documents)
+		}
+	}
+	for _, d := range stats.fresh {
+		frequency.count(d.vector, 1)
+	}
+	frequency.count(stats.own, -1)
+	return frequency, nil
+}
+
+// wanted are the terms whose postings are added up, and after them the tags.
 func (q *search) wanted() []int64 {
 	terms := make([]int64, 0, len(q.terms)+len(q.tags))
 	for _, t := range q.terms {
@@ -83,18 +130,14 @@ func (q *search) wanted() []int64 {
 	return terms
 }
 
-// scan adds up the postings of one segment and keeps its best documents.
-func (q *search) scan(s segmentPostings, found *best, isFresh map[int64]bool) {
-	scores := make([]float32, s.Documents)
-	lists := make(map[term][]byte, len(s.Terms))
-	for i, t := range s.Terms {
-		lists[term(t)] = s.Postings[i]
+// scan adds up the wanted postings of one segment and keeps its best documents.
+func (q *search) scan(documents int, wanted []posting, members func() ([]int64, error), found *best, isFresh map[int64]bool) error {
+	scores := make([]float32, documents)
+	for i, t := range q.terms {
+		accumulate(scores, wanted[i].list, t.weight)
 	}
-	for _, t := range q.terms {
-		accumulate(scores, lists[t.term], t.weight)
-	}
-	for _, t := range q.tags {
-		keepTagged(scores, lists[t])
+	for _, tagged := range wanted[len(q.terms):] {
+		keepTagged(scores, tagged.list)
 	}
 	var ids []int64
 	for ordinal, score := range scores {
@@ -102,12 +145,16 @@ func (q *search) scan(s segmentPostings, found *best, isFresh map[int64]bool) {
 			continue
 		}
 		if ids == nil {
-			ids = decodeIDs(s.DocumentIDs)
+			var err error
+			if ids, err = members(); err != nil {
+				return err
+			}
 		}
 		if ordinal < len(ids) && !isFresh[ids[ordinal]] {
 			found.add(ids[ordinal], float64(score))
 		}
 	}
+	return nil
 }
 
 // self is what the query would score if it were a document: the most that any document can be like it.

@@ -88,7 +88,7 @@ func describe(ranked []Ranked, rows map[int64]ticketRow, excerpts *excerpter) []
 // Rank orders past tickets by how likely they have the same cause as the query, without a floor. It is the search itself;
 // SearchSimilar only leaves out and fills in.
 func (s *Store) Rank(ctx context.Context, tenantID string, q Query) ([]Ranked, error) {
-	find := search{pool: ticketPool, query: analyse(q.Subject, plainText(q.Description)), own: q.ExcludeTicketID}
+	find := search{index: s.index, pool: ticketPool, query: analyse(q.Subject, plainText(q.Description)), own: q.ExcludeTicketID}
 	if !q.AnyResolution {
 		find.tags = append(find.tags, tagTerm(tagSolved))
 	}

@@ -15,14 +15,6 @@ type segmentRow struct {
 	DocumentIDs []byte
 }
 
-// segmentPostings is what a search reads of one segment: the postings of its terms.
-type segmentPostings struct {
-	Documents   int32
-	DocumentIDs []byte
-	Terms       []int64
-	Postings    [][]byte
-}
-
 type documentRow struct {
 	DocumentID int64
 	Terms      []byte
@@ -48,71 +40,29 @@ func putDocuments(ctx context.Context, tx pgx.Tx, tenantID string, p pool, docum
 	return nil
 }
 
-// The statements of a search ask for each row by its whole key, one LATERAL with LIMIT 1 a row. Written as a join or with
-// = ANY they cost the same with good statistics, but on a table that was never analysed, a tenant's first hour, the planner
-// then reads a whole segment and filters it.
-const (
-	selectFrequencies = `
-	SELECT p.term, sum(p.documents)
-	FROM search_segments s
-	CROSS JOIN unnest($3::bigint[]) AS q (term)
-	CROSS JOIN LATERAL (
-		SELECT term, documents FROM search_postings
-		WHERE tenant_id = $1 AND pool = $2 AND segment_id = s.segment_id AND term = q.term LIMIT 1) p
-	WHERE s.tenant_id = $1 AND s.pool = $2
-	GROUP BY p.term`
-
-	selectPostings = `
-	SELECT s.documents, s.document_ids, l.terms, l.postings
-	FROM search_segments s
-	CROSS JOIN LATERAL (
-		SELECT array_agg(p.term) AS terms, array_agg(p.postings) AS postings
-		FROM unnest($3::bigint[]) AS q (term)
-		CROSS JOIN LATERAL (
-			SELECT term, postings FROM search_postings
-			WHERE tenant_id = $1 AND pool = $2 AND segment_id = s.segment_id AND term = q.term LIMIT 1) p) l
-	WHERE s.tenant_id = $1 AND s.pool = $2
-	ORDER BY s.segment_id`
-)
-
 // statistics are what a query is weighed with.
 type statistics struct {
-	fresh     []indexed   // the unfolded documents
-	folded    corpus      // the size of the rest
-	frequency frequencies // of the query's terms; those that only unfolded documents have come with 0
-	own       vector      // the asking ticket, where the history has it
+	fresh    []indexed    // the unfolded documents
+	segments []segmentRow // the folded ones, without their ids
+	own      vector       // the asking ticket, where the history has it
 }
 
 // readStatistics reads them in one round trip.
 func readStatistics(ctx context.Context, tx pgx.Tx, tenantID string, q *search) (statistics, error) {
 	p := q.pool
-	frequency := make(frequencies, len(q.query))
-	terms := make([]int64, len(q.query))
-	for i, e := range q.query {
-		frequency[e.term], terms[i] = 0, int64(e.term)
-	}
-	var fresh []indexed
-	var folded corpus
-	var own vector
+	var s statistics
 	batch := &pgx.Batch{}
 	batch.Queue(`
 		SELECT document_id, terms FROM search_documents
 		WHERE tenant_id = $1 AND pool = $2 AND NOT folded`, tenantID, p).Query(func(rows pgx.Rows) (err error) {
-		fresh, err = collectDocuments(rows)
+		s.fresh, err = collectDocuments(rows)
 		return err
 	})
 	batch.Queue(`
-		SELECT coalesce(sum(documents), 0), coalesce(sum(length), 0)::bigint FROM search_segments
-		WHERE tenant_id = $1 AND pool = $2`, tenantID, p).QueryRow(func(row pgx.Row) error {
-		return row.Scan(&folded.documents, &folded.length)
-	})
-	batch.Queue(selectFrequencies, tenantID, p, terms).Query(func(rows pgx.Rows) error {
-		var t int64
-		var n int
-		_, err := pgx.ForEachRow(rows, []any{&t, &n}, func() error {
-			frequency[term(t)] = n
-			return nil
-		})
+		SELECT segment_id, documents, length FROM search_segments
+		WHERE tenant_id = $1 AND pool = $2
+		ORDER BY segment_id`, tenantID, p).Query(func(rows pgx.Rows) (err error) {
+		s.segments, err = pgx.CollectRows(rows, pgx.RowToStructByNameLax[segmentRow])
 		return err
 	})
 	if p == ticketPool && q.own != "" {
@@ -122,31 +72,14 @@ func readStatistics(ctx context.Context, tx pgx.Tx, tenantID string, q *search) 
 		JOIN search_documents d ON d.tenant_id = h.tenant_id AND d.pool = $3 AND d.document_id = h.id
 		WHERE h.tenant_id = $1 AND h.ticket_id = $2`, tenantID, q.own, p).Query(func(rows pgx.Rows) error {
 			var terms []byte
-			_, err := pgx.ForEachRow(rows, []any{&terms}, func() error { own = decode(terms); return nil })
+			_, err := pgx.ForEachRow(rows, []any{&terms}, func() error { s.own = decode(terms); return nil })
 			return err
 		})
 	}
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return statistics{}, fmt.Errorf("read statistics of %ss: %w", p, err)
 	}
-	return statistics{fresh, folded, frequency, own}, nil
-}
-
-// eachSegment reads the postings of the given terms, segment by segment, in one statement and so from one snapshot.
-func eachSegment(ctx context.Context, tx pgx.Tx, tenantID string, p pool, terms []int64, visit func(segmentPostings)) error {
-	rows, err := tx.Query(ctx, selectPostings, tenantID, p, terms)
-	if err != nil {
-		return fmt.Errorf("read postings of %ss: %w", p, err)
-	}
-	var s segmentPostings
-	_, err = pgx.ForEachRow(rows, []any{&s.Documents, &s.DocumentIDs, &s.Terms, &s.Postings}, func() error {
-		visit(s)
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("read postings of %ss: %w", p, err)
-	}
-	return nil
+	return s, nil
 }
 
 func collectDocuments(rows pgx.Rows) ([]indexed, error) {

@@ -266,12 +266,57 @@ func TestWritersAndFoldsAtOnce(t *testing.T) {
 		}
 	}
 	require.NoError(t, s.db.InTenantTx(t.Context(), tenant, func(ctx context.Context, tx pgx.Tx) error {
-		stats, err := readStatistics(ctx, tx, tenant, &search{pool: ticketPool, query: analyse("", "vpn")})
+		q := search{index: s.index, pool: ticketPool, query: analyse("", "vpn")}
+		stats, err := readStatistics(ctx, tx, tenant, &q)
+		require.NoError(t, err)
 		require.Empty(t, stats.fresh)
-		require.GreaterOrEqual(t, stats.folded.documents, 101)
-		require.Equal(t, stats.folded.documents, stats.frequency[hash("vpn")], "every document has the word")
+		folded := corpusOf(stats.segments).documents
+		require.GreaterOrEqual(t, folded, 101)
+		frequency, err := q.frequencies(ctx, tx, tenant, stats)
+		require.Equal(t, folded, frequency[hash("vpn")], "every document has the word")
 		return err
 	}))
+}
+
+// TestASearchMeetsAFold shows why a search counts the segments after it has read of them: what it would otherwise take for
+// segments without its terms, and remember as such, are segments that are gone.
+func TestASearchMeetsAFold(t *testing.T) {
+	t.Parallel()
+	s := newStore(t, generous())
+	upsert(t, s, tenant, vpnTicket("1"))
+	foldAll(t, s, tenant)
+	require.NoError(t, s.db.InTenantTx(t.Context(), tenant, func(ctx context.Context, tx pgx.Tx) error {
+		q := search{index: s.index, pool: ticketPool, query: analyse("", "vpn")}
+		stats, err := readStatistics(ctx, tx, tenant, &q)
+		require.NoError(t, err)
+		upsert(t, s, tenant, vpnTicket("2"), vpnTicket("3"))
+		foldAll(t, s, tenant) // merges the segment that was just listed
+		_, err = q.frequencies(ctx, tx, tenant, stats)
+		require.ErrorIs(t, err, errFolded)
+		_, err = s.index.documents(ctx, tx, tenant, ticketPool, stats.segments[0].SegmentID)
+		require.ErrorIs(t, err, errFolded)
+		ids, _, err := q.candidates(ctx, tx, tenant)
+		require.Len(t, ids, 3, "it begins again")
+		return err
+	}))
+}
+
+// TestSearchesRememberSegments takes the postings away: what was read is not read again, and what was not is missing.
+func TestSearchesRememberSegments(t *testing.T) {
+	t.Parallel()
+	s := newStore(t, generous())
+	upsert(t, s, tenant, vpnTicket("1"))
+	foldAll(t, s, tenant)
+	require.Len(t, similar(t, s, tenant, Query{Subject: "VPN error 809"}), 1)
+	require.NoError(t, s.db.InTenantTx(t.Context(), tenant, func(ctx context.Context, tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, `DELETE FROM search_postings WHERE tenant_id = $1`, tenant)
+		return err
+	}))
+	require.Equal(t, []string{"1"}, similar(t, s, tenant, Query{Subject: "VPN error 809"}))
+	require.Empty(t, similar(t, s, tenant, Query{Subject: "update of this morning"}))
+	require.Empty(t, similar(t, s, "other", Query{Subject: "VPN error 809"}), "another tenant sees no segment, so nothing that is remembered")
+	require.NoError(t, s.Purge(t.Context(), tenant))
+	require.Empty(t, similar(t, s, tenant, Query{Subject: "VPN error 809"}), "nor does anybody after a purge")
 }
 
 func TestALateIndexIsFoldedByASearch(t *testing.T) {
@@ -292,7 +337,7 @@ func TestALateIndexIsFoldedByASearch(t *testing.T) {
 	require.NoError(t, s.db.InTenantTx(t.Context(), tenant, func(ctx context.Context, tx pgx.Tx) error {
 		stats, err := readStatistics(ctx, tx, tenant, &search{pool: ticketPool})
 		require.Empty(t, stats.fresh)
-		require.Equal(t, lateAt, stats.folded.documents)
+		require.Equal(t, lateAt, corpusOf(stats.segments).documents)
 		return err
 	}))
 }
@@ -314,8 +359,7 @@ func TestSearchesUseTheirIndexUnderRowLevelSecurity(t *testing.T) {
 		}))
 		return strings.Join(lines, "\n")
 	}
-	require.Regexp(t, `Index Cond: .*segment_id = s.segment_id.*term = q.term`, plan(selectPostings, tenant, ticketPool, []int64{1, 2}))
-	require.Regexp(t, `Index Cond: .*segment_id = s.segment_id.*term = q.term`, plan(selectFrequencies, tenant, ticketPool, []int64{1, 2}))
+	require.Regexp(t, `Index Cond: .*segment_id = q.segment_id.*term = q.term`, plan(selectTerms, tenant, ticketPool, []int64{1, 1}, []int64{1, 2}, false))
 	require.Regexp(t, `Index Cond: .*document_id = q.id`, plan(selectCandidates, tenant, ticketPool, []int64{1, 2}))
 	require.NotRegexp(t, `Index Cond: .*ts_vector`, plan(`SELECT FROM ticket_history WHERE tenant_id = $1 AND to_tsvector('simple', subject) @@ 'vpn'`, tenant),
 		"the negative case: full-text search filters")
