@@ -86,7 +86,7 @@ func newWorkerClient(d *db.DB, workers *river.Workers, periodic []*river.Periodi
 		SoftStopTimeout:      cfg.Worker.SoftStop,
 		Logger:               quiet(tel.logger),
 		ErrorHandler:         jobErrors{tel.logger},
-		Middleware:           []rivertype.Middleware{jobContext(tel.tracer), running.middleware()},
+		Middleware:           []rivertype.Middleware{memoryForTickets(), jobContext(tel.tracer), running.middleware()},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open job queue: %w", err)

@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"hash/maphash"
 	"slices"
-	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -50,10 +50,10 @@ func (m *Module) storm(ctx context.Context, tenantID string, t evidence.Ticket) 
 	if err != nil {
 		return nil, fmt.Errorf("list recent tickets: %w", err)
 	}
-	own := wordSet(t.Subject + " " + firstRunes(t.Description, 500))
+	own := newLikeness(t.Subject + " " + firstRunes(t.Description, 500))
 	s := evidence.Storm{Window: stormWindow}
 	for _, other := range siblings {
-		if overlap(own, wordSet(other.Text)) < stormOverlap {
+		if own.with(other.Text, stormOverlap) < stormOverlap {
 			continue
 		}
 		s.Count++
@@ -153,14 +153,66 @@ var wordSeed = maphash.MakeSeed()
 // wordSet is the set of words of three letters or more, in lower case, as sorted hashes: a hundred texts are compared for each
 // ticket, so a set must cost little more than reading its text.
 func wordSet(text string) []uint64 {
-	set := make([]uint64, 0, 64)
-	for w := range strings.FieldsFuncSeq(strings.ToLower(text), func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }) {
-		if len(w) > 2 {
-			set = append(set, maphash.String(wordSeed, w))
-		}
-	}
+	set := wordHashes(nil, text)
 	slices.Sort(set)
 	return slices.Compact(set)
+}
+
+// wordHashes appends the hashes of the words of a text to list, each as often as it stands there.
+func wordHashes(list []uint64, text string) []uint64 {
+	var buffer [64]byte
+	word := buffer[:0]
+	end := func() {
+		if len(word) > 2 {
+			list = append(list, maphash.Bytes(wordSeed, word))
+		}
+		word = word[:0]
+	}
+	for _, r := range text {
+		switch r = unicode.ToLower(r); {
+		case r >= 'a' && r <= 'z' || r >= '0' && r <= '9':
+			word = append(word, byte(r))
+		case r >= utf8.RuneSelf && (unicode.IsLetter(r) || unicode.IsDigit(r)):
+			word = utf8.AppendRune(word, r)
+		default:
+			end()
+		}
+	}
+	end()
+	return list
+}
+
+// likeness compares texts with one set of words.
+type likeness struct {
+	own []uint64
+	// near marks the low bits of the words' hashes: it may take another word for one of the set, never the other way round.
+	near [1 << 12]bool
+	list []uint64
+}
+
+func newLikeness(text string) *likeness {
+	l := &likeness{own: wordSet(text), list: make([]uint64, 0, 128)}
+	for _, w := range l.own {
+		l.near[w%uint64(len(l.near))] = true
+	}
+	return l
+}
+
+// with is the overlap with a text, or 0 where it is surely below least: the words in common are at most those that near knows,
+// and all words are at least those of the set.
+func (l *likeness) with(text string, least float64) float64 {
+	l.list = wordHashes(l.list[:0], text)
+	shared := 0
+	for _, w := range l.list {
+		if l.near[w%uint64(len(l.near))] {
+			shared++
+		}
+	}
+	if float64(shared) < least*float64(len(l.own)) {
+		return 0
+	}
+	slices.Sort(l.list)
+	return overlap(l.own, slices.Compact(l.list))
 }
 
 // overlap is the Jaccard index of two sets: shared words by all words.

@@ -93,7 +93,20 @@ func plain(s string, h *Hidden) string {
 	return stripEncoded(strings.ReplaceAll(s, "<", "‹"), h)
 }
 
+// plainASCII reports whether s is of visible ASCII characters, spaces, tabs and line feeds only.
+func plainASCII(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c >= 0x7F || (c < ' ' && c != '\n' && c != '\t') {
+			return false
+		}
+	}
+	return true
+}
+
 func stripInvisible(s string, h *Hidden) string {
+	if plainASCII(s) {
+		return s
+	}
 	if !utf8.ValidString(s) {
 		s = strings.ToValidUTF8(s, "\uFFFD")
 	}
@@ -115,6 +128,8 @@ func stripInvisible(s string, h *Hidden) string {
 // Unicode counts as letters or marks although they show nothing.
 func invisible(r rune) bool {
 	switch {
+	case r < 0x7F:
+		return r < ' '
 	case unicode.In(r, unicode.Cc, unicode.Cf, unicode.Co, unicode.Zl, unicode.Zp):
 		return true
 	case r >= 0xFE00 && r <= 0xFE0F, r >= 0xE0100 && r <= 0xE01EF: // variation selectors
@@ -203,7 +218,17 @@ var (
 const noiseLength = 200
 
 func stripEncoded(s string, h *Hidden) string {
-	s = base64Run.ReplaceAllStringFunc(s, func(run string) string {
+	if hasRun(s, 32, base64Class) {
+		s = stripBase64(s, h)
+	}
+	if hasRun(s, 48, hexClass) {
+		s = stripHex(s, h)
+	}
+	return s
+}
+
+func stripBase64(s string, h *Hidden) string {
+	return base64Run.ReplaceAllStringFunc(s, func(run string) string {
 		body := strings.NewReplacer("-", "+", "_", "/").Replace(strings.TrimRight(run, "="))
 		decoded, err := base64.RawStdEncoding.DecodeString(body[:len(body)-len(body)%4])
 		if (err == nil && readable(decoded)) || len(run) >= noiseLength {
@@ -212,6 +237,9 @@ func stripEncoded(s string, h *Hidden) string {
 		}
 		return run
 	})
+}
+
+func stripHex(s string, h *Hidden) string {
 	return hexRun.ReplaceAllStringFunc(s, func(run string) string {
 		decoded, err := hex.DecodeString(strings.NewReplacer(" ", "", ":", "").Replace(run))
 		if err == nil && readable(decoded) {

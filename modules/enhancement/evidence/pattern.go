@@ -34,6 +34,9 @@ func (p *Pattern) Possible(lower string) bool {
 		slices.ContainsFunc(p.hints, func(hint string) bool { return strings.Contains(lower, hint) })
 }
 
+// Matches reports whether text has a match. lower is the text in lower case.
+func (p *Pattern) Matches(text, lower string) bool { return p.Possible(lower) && p.MatchString(text) }
+
 // hintsOf returns texts of which every match contains at least one, or none where that cannot be told.
 func hintsOf(re *syntax.Regexp) []string {
 	switch re.Op {

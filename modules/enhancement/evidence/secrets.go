@@ -34,29 +34,40 @@ const secretLabel = `(?:pass(?:word|wort|wd|phrase|code)?|pwd|pw|kennwort|mot de
 // labelHints are parts of the labels in lower case: a text with none of them needs no search for labels.
 var labelHints = []string{
 	"pass", "pwd", "pw", "kennwort", "mdp", "contrase", "clave", "wachtwoord", "pin", "secret", "geheimnis", "token", "otp",
-	"key", "psk", "community",
+	"key", "psk", "community", longS,
 }
 
-// A pattern's last group is the secret; accept, where given, decides on the value. Of hints, where given, one must be in
-// the text, and at least so many digits.
+// keyHints are how the keys of well-known formats begin, in lower case.
+var keyHints = []string{
+	"sk-", "sk_", "pk-", "pk_", "rk-", "rk_", "akia", "asia", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-",
+	"xox", "aiza", "hvs.", "hvb.", "whsec_", "dop_v1_",
+}
+
+// assigns are the marks of which one stands between a label and its value.
+var assigns = []string{":", "=", "->", "→"}
+
+// A pattern's last group is the secret; accept, where given, decides on the value. Of hints and of marks, where given, one must
+// be in the text, at least so many digits in a row, and the text must be possible.
 var secretPatterns = []struct {
-	pattern *regexp.Regexp
-	accept  func(string) bool
-	hints   []string
-	digits  int
+	pattern  *regexp.Regexp
+	accept   func(string) bool
+	possible func(string) bool
+	hints    []string
+	marks    []string
+	digits   int
 }{
 	{pattern: regexp.MustCompile(`(-----BEGIN [A-Z ]*PRIVATE KEY-----(?s:.*?)(?:-----END [A-Z ]*PRIVATE KEY-----|\z))`), hints: []string{"private key"}},
 	{pattern: regexp.MustCompile(`\b(eyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*)?)`), hints: []string{"eyj"}},
 	{pattern: regexp.MustCompile(`\b((?:sk|pk|rk)[-_][\w-]{16,}|(?:AKIA|ASIA)[0-9A-Z]{16}|gh[pousr]_\w{20,}|github_pat_\w{20,}|glpat-[\w-]{20,}|` +
-		`xox[abeoprs]-[\w-]{10,}|AIza[\w-]{30,}|hv[sb]\.[\w-]{20,}|whsec_[\w+/=-]{16,}|dop_v1_\w{20,})`)},
+		`xox[abeoprs]-[\w-]{10,}|AIza[\w-]{30,}|hv[sb]\.[\w-]{20,}|whsec_[\w+/=-]{16,}|dop_v1_\w{20,})`), hints: keyHints},
 	{pattern: regexp.MustCompile(`(?i)\bauthorization\s*:\s*\w+\s+([\w.~+/=-]{6,})`), hints: []string{"authorization"}},
 	{pattern: regexp.MustCompile(`(?i)\bbearer\s+([\w.~+/=-]{12,})`), accept: hasDigit, hints: []string{"bearer"}},
 	{pattern: regexp.MustCompile(`://[^\s/:@]+:([^\s/@]+)@`), accept: unmasked, hints: []string{"://"}},
 	{pattern: regexp.MustCompile(`\b(\d{6}(?:-\d{6}){7})\b`), digits: 48},
 	{pattern: regexp.MustCompile(`\b((?:\d[ -]?){12,18}\d)\b`), accept: luhn, digits: 13},
-	{pattern: regexp.MustCompile(`\b([A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,3})?)\b`), accept: iban, digits: 2},
-	{pattern: regexp.MustCompile(`(?i)(?:\b|_)` + secretLabel + `s?\b["']?(?:\s*\([^)\n]{0,40}\))?\s*(?::=|[:=]>?|->|→)\s*["'“„«]([^"'”“»\n]{1,200})["'”“»]`), accept: unmasked, hints: labelHints},
-	{pattern: regexp.MustCompile(`(?i)(?:\b|_)` + secretLabel + `s?\b["']?(?:\s*\([^)\n]{0,40}\))?\s*(?::=|[:=]>?|->|→)\s*([^\s"'“”„«»,;<]{3,})`), accept: unmasked, hints: labelHints},
+	{pattern: regexp.MustCompile(`\b([A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,3})?)\b`), accept: iban, possible: ibanPossible},
+	{pattern: regexp.MustCompile(`(?i)(?:\b|_)` + secretLabel + `s?\b["']?(?:\s*\([^)\n]{0,40}\))?\s*(?::=|[:=]>?|->|→)\s*["'“„«]([^"'”“»\n]{1,200})["'”“»]`), accept: unmasked, hints: labelHints, marks: assigns},
+	{pattern: regexp.MustCompile(`(?i)(?:\b|_)` + secretLabel + `s?\b["']?(?:\s*\([^)\n]{0,40}\))?\s*(?::=|[:=]>?|->|→)\s*([^\s"'“”„«»,;<]{3,})`), accept: unmasked, hints: labelHints, marks: assigns},
 	{pattern: regexp.MustCompile(`(?i)\b` + secretLabel + `\s+(?:is|was|ist|war|lautet|est|es|to|auf|naar|à|now|nun|jetzt|wurde|set to|is now|ist jetzt)\s+` +
 		`["'“„«]?([^\s"'“”„«»,;<]{4,})`), accept: looksChosen, hints: labelHints},
 }
@@ -68,15 +79,11 @@ var secretPatterns = []struct {
 func SecretSpans(s string) [][2]int {
 	var spans [][2]int
 	low := strings.ToLower(s)
-	in := func(hint string) bool { return strings.Contains(low, hint) }
-	digits := 0
-	for i := range len(s) {
-		if s[i] >= '0' && s[i] <= '9' {
-			digits++
-		}
-	}
+	digits := longestDigits(s)
 	for _, p := range secretPatterns {
-		if digits < p.digits || (p.hints != nil && !slices.ContainsFunc(p.hints, in)) {
+		switch {
+		case digits < p.digits, p.possible != nil && !p.possible(s),
+			p.marks != nil && !containsAny(s, p.marks), p.hints != nil && !containsAny(low, p.hints):
 			continue
 		}
 		for _, m := range p.pattern.FindAllStringSubmatchIndex(s, -1) {

@@ -25,13 +25,19 @@ func field(s string, words int) string {
 	s = ahead(s, words)
 	s, _ = evidence.PlainText(s)
 	s, _ = evidence.MaskSecrets(s)
-	if linkPattern.Possible(strings.ToLower(s)) {
+	lower := strings.ToLower(s)
+	if linkPattern.Possible(lower) && linkPossible(s) {
 		s = linkPattern.ReplaceAllString(s, " "+linkMark+" ")
 	}
 	s = linkSyntax.Replace(s)
-	s = referencePattern.ReplaceAllString(s, referencePrefix+"…")
+	if strings.Contains(lower, "aia-") {
+		s = referencePattern.ReplaceAllString(s, referencePrefix+"…")
+	}
 	return clip(s, words)
 }
+
+// linkPossible reports whether linkPattern can match: each of its forms has a colon, a dot or two slashes.
+func linkPossible(s string) bool { return strings.ContainsAny(s, ".:") || strings.Contains(s, "//") }
 
 // ahead cuts a text, between words, to generously more than will be kept of it: what follows would only cost time.
 func ahead(s string, words int) string {

@@ -9,6 +9,13 @@ import (
 // parseAddress recognises an IPv4 or IPv6 address, a CIDR range or a MAC address, and returns the one spelling that all
 // spellings of it share.
 func parseAddress(s string) (canonical string, ok bool) {
+	if !addressLike(s) {
+		return "", false
+	}
+	return anyAddress(s)
+}
+
+func anyAddress(s string) (canonical string, ok bool) {
 	if a, err := netip.ParseAddr(s); err == nil {
 		return a.Unmap().WithZone("").String(), true
 	}

@@ -43,28 +43,46 @@ func (g *ground) fault(sentence string) (cause, token string) {
 			return "url", m
 		}
 	}
-	if m := longBlob.FindString(s); m != "" {
-		return "identifier", m
-	}
-	for _, m := range bracketedID.FindAllStringSubmatch(s, -1) {
-		if g.ids[strings.ToLower(m[1])] == "" && !g.terms[strings.ToLower(m[1])] {
-			return "identifier", m[1]
+	if blobPossible(s) {
+		if m := longBlob.FindString(s); m != "" {
+			return "identifier", m
 		}
 	}
-	for _, m := range serverPath.FindAllStringSubmatch(s, -1) {
-		if !g.terms[strings.ToLower(m[1])] {
-			return "host", m[1]
-		}
+	if cause, token = g.nameFault(s); cause != "" {
+		return cause, token
 	}
-	s = ordinal.ReplaceAllString(s, " ")
-	for _, m := range addressPattern.FindAllString(s, -1) {
-		if a, ok := parseAddress(m); ok && strings.ContainsAny(m, ".:") && !g.addresses[a] && len(m) > 3 {
-			return "address", m
+	if ordinalPossible(s, lower) {
+		s = ordinal.ReplaceAllString(s, " ")
+	}
+	if addressPossible(s) {
+		for _, m := range addressPattern.FindAllString(s, -1) {
+			if a, ok := parseAddress(m); ok && strings.ContainsAny(m, ".:") && !g.addresses[a] && len(m) > 3 {
+				return "address", m
+			}
 		}
 	}
 	for _, w := range words(s) {
 		if cause = g.wordFault(strings.Trim(w, edgesOfToken)); cause != "" {
 			return cause, w
+		}
+	}
+	return "", ""
+}
+
+// nameFault finds a quoted id or a server's path that the evidence does not have.
+func (g *ground) nameFault(s string) (cause, token string) {
+	if strings.ContainsAny(s, "[(") {
+		for _, m := range bracketedID.FindAllStringSubmatch(s, -1) {
+			if g.ids[strings.ToLower(m[1])] == "" && !g.terms[strings.ToLower(m[1])] {
+				return "identifier", m[1]
+			}
+		}
+	}
+	if strings.Contains(s, `\\`) {
+		for _, m := range serverPath.FindAllStringSubmatch(s, -1) {
+			if !g.terms[strings.ToLower(m[1])] {
+				return "host", m[1]
+			}
 		}
 	}
 	return "", ""
@@ -87,7 +105,7 @@ func (g *ground) wordFault(w string) string {
 		}
 		return "address"
 	}
-	if writtenID.MatchString(w) && writtenID.FindString(w) == w {
+	if strings.Contains(w, "-") && writtenID.MatchString(w) && writtenID.FindString(w) == w {
 		return "identifier"
 	}
 	if hasDigits(low) {
@@ -96,7 +114,7 @@ func (g *ground) wordFault(w string) string {
 	if capitals.MatchString(w) && !acronyms[w] {
 		return "host"
 	}
-	if dottedName.MatchString(low) && !initials.MatchString(low) && !fileTypes[low[strings.LastIndexByte(low, '.')+1:]] && !abbreviations[low] {
+	if strings.Contains(low, ".") && dottedName.MatchString(low) && !initials.MatchString(low) && !fileTypes[low[strings.LastIndexByte(low, '.')+1:]] && !abbreviations[low] {
 		return "host"
 	}
 	return g.partsFault(w, "host")
@@ -109,11 +127,13 @@ func (g *ground) digitFault(w string) string {
 		}
 		return "number"
 	}
-	if m := unitNumber.FindStringSubmatch(w); m != nil && units[strings.TrimLeft(m[2], "-")] {
-		if n, _ := number(m[1]); g.numbers[n] {
-			return ""
+	if startsWithDigit(w) {
+		if m := unitNumber.FindStringSubmatch(w); m != nil && units[strings.TrimLeft(m[2], "-")] {
+			if n, _ := number(m[1]); g.numbers[n] {
+				return ""
+			}
+			return "number"
 		}
-		return "number"
 	}
 	if head, tail, ok := cutLast(w, '-'); ok && idSuffixes[tail] {
 		return g.wordFault(head)
@@ -127,7 +147,7 @@ func (g *ground) digitFault(w string) string {
 // partsFault accepts a token that is joined from covered parts, such as "EventID:41" or "T-1/T-2". Two numbers are not
 // joined: "7:40" from a 7 and a 40 would be a new statement.
 func (g *ground) partsFault(w, cause string) string {
-	parts := separators.Split(w, -1)
+	parts := splitParts(w)
 	if len(parts) < 2 {
 		if hasDigits(w) {
 			return cause

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"aiagents/modules/enhancement/evidence"
 )
@@ -92,19 +93,25 @@ func (g *ground) learn(text string) {
 			}
 			continue
 		}
-		for _, part := range append([]string{w}, separators.Split(w, -1)...) {
-			g.learnPart(part)
+		g.learnPart(w)
+		if parts := splitParts(w); len(parts) > 1 {
+			for _, part := range parts {
+				g.learnPart(part)
+			}
 		}
-		if dateOrTime.MatchString(w) {
+		if startsWithDigit(w) && dateOrTime.MatchString(w) {
 			for _, n := range digitRun.FindAllString(w, -1) {
 				g.learnPart(n)
 			}
 		}
 		for part := range strings.SplitSeq(w, "-") {
-			if hexCode.MatchString(part) {
+			if strings.HasPrefix(part, "0x") && hexCode.MatchString(part) {
 				g.terms[part] = true
 			}
 		}
+	}
+	if !addressPossible(text) {
+		return
 	}
 	for _, a := range addressPattern.FindAllString(text, -1) {
 		if canonical, ok := parseAddress(a); ok {
@@ -118,14 +125,21 @@ func (g *ground) learnPart(part string) {
 		g.addresses[a] = true
 	}
 	g.terms[part] = true
-	if n, ok := number(part); ok {
-		g.numbers[n] = true
-	} else if m := unitNumber.FindStringSubmatch(part); m != nil && units[m[2]] {
-		n, _ := number(m[1])
-		g.numbers[n] = true
+	if startsWithDigit(part) {
+		if n, ok := number(part); ok {
+			g.numbers[n] = true
+		} else if m := unitNumber.FindStringSubmatch(part); m != nil && units[m[2]] {
+			n, _ := number(m[1])
+			g.numbers[n] = true
+		}
 	}
 	// The short name of a qualified one.
-	if label, _, qualified := strings.Cut(part, "."); qualified && label != "" && unicode.IsLetter([]rune(label)[0]) {
+	if label, _, qualified := strings.Cut(part, "."); qualified && startsWithLetter(label) {
 		g.terms[label] = true
 	}
+}
+
+func startsWithLetter(s string) bool {
+	r, _ := utf8.DecodeRuneInString(s)
+	return unicode.IsLetter(r)
 }

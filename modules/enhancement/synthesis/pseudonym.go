@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode"
 	"unicode/utf8"
 
@@ -23,7 +24,7 @@ const (
 	kindTerm   = "TERM"
 )
 
-var placeholder = regexp.MustCompile(`(?i)\b(SECRET|MAIL|USER|PHONE|ADDR|HOST|TERM)_(\d{1,5})\b`)
+var placeholder = evidence.MustPattern(`(?i)\b(SECRET|MAIL|USER|PHONE|ADDR|HOST|TERM)_(\d{1,5})\b`)
 
 // pseudonyms replaces personal data, credentials, hosts and addresses for one request, and puts them back in its answer.
 // The same text gets the same placeholder throughout, whatever its case, so that the model can still relate two mentions.
@@ -38,12 +39,12 @@ type pseudonyms struct {
 // rule finds byte ranges of one kind, in order.
 type rule struct {
 	kind string
-	find func(string) [][2]int
+	find func(s, lower string) [][2]int // lower is s in lower case
 }
 
 func newPseudonyms(b evidence.Bundle, keepHosts, keepAddresses bool) *pseudonyms {
 	p := &pseudonyms{byText: map[string]string{}, originals: map[string]string{}, aliases: map[string]string{}, counts: map[string]int{}}
-	p.rules = []rule{{kindSecret, evidence.SecretSpans}, {kindTerm, group(placeholder)}, {kindMail, group(mailPattern)}}
+	p.rules = []rule{{kindSecret, func(s, _ string) [][2]int { return evidence.SecretSpans(s) }}, {kindTerm, group(placeholder)}, {kindMail, group(mailPattern)}}
 	if !keepHosts {
 		p.rules = append(p.rules, rule{kindHost, group(uncPattern)}, rule{kindHost, findWords(knownHosts(b))}, rule{kindHost, findDomains})
 	}
@@ -65,10 +66,11 @@ func newPseudonyms(b evidence.Bundle, keepHosts, keepAddresses bool) *pseudonyms
 // number next to an address cannot shield it.
 func (p *pseudonyms) hide(s string) string {
 	type piece struct {
-		text   string
-		hidden bool
+		text, lower string
+		hidden      bool
 	}
-	pieces := []piece{{text: s}}
+	visible := func(text string) piece { return piece{text: text, lower: strings.ToLower(text)} }
+	pieces := []piece{visible(s)}
 	for _, r := range p.rules {
 		next := make([]piece, 0, len(pieces))
 		for _, part := range pieces {
@@ -77,14 +79,19 @@ func (p *pseudonyms) hide(s string) string {
 				continue
 			}
 			at := 0
-			for _, span := range r.find(part.text) {
+			spans := r.find(part.text, part.lower)
+			if len(spans) == 0 {
+				next = append(next, part)
+				continue
+			}
+			for _, span := range spans {
 				if span[0] < at || span[0] == span[1] {
 					continue
 				}
-				next = append(next, piece{text: part.text[at:span[0]]}, piece{p.placeholder(r.kind, part.text[span[0]:span[1]]), true})
+				next = append(next, visible(part.text[at:span[0]]), piece{text: p.placeholder(r.kind, part.text[span[0]:span[1]]), hidden: true})
 				at = span[1]
 			}
-			next = append(next, piece{text: part.text[at:]})
+			next = append(next, visible(part.text[at:]))
 		}
 		pieces = next
 	}
@@ -110,6 +117,9 @@ func (p *pseudonyms) placeholder(kind, original string) string {
 // restore puts the originals back, except for secrets. A placeholder that was never given out stays as it is, and falls in
 // the grounding because nothing in the evidence reads like it.
 func (p *pseudonyms) restore(s string) string {
+	if !strings.Contains(s, "_") { // which every placeholder has
+		return s
+	}
 	s = aliasPattern.ReplaceAllStringFunc(s, func(alias string) string {
 		if id, ok := p.aliases["S-"+strings.ToUpper(alias[2:])]; ok {
 			return id
@@ -170,21 +180,24 @@ func (p *pseudonyms) id(id string) string {
 
 var (
 	aliasPattern = regexp.MustCompile(`(?i)\bS-(?:HOST|ADDR|MAIL|USER|TERM)_\d{1,5}\b`)
-	mailPattern  = regexp.MustCompile(`[\p{L}\p{N}._%+'-]+@[\p{L}\p{N}-]+(?:\.[\p{L}\p{N}-]+)+`)
-	uncPattern   = regexp.MustCompile(`\\\\([\w.-]+)`)
-	phonePattern = regexp.MustCompile(`(?i)(?:\b(?:phone|tel|telefon|téléphone|teléfono|telefoon|mobile|mobil|handy|cell|durchwahl)\b\.?:?\s*|\B)` +
+	mailPattern  = evidence.MustPattern(`[\p{L}\p{N}._%+'-]+@[\p{L}\p{N}-]+(?:\.[\p{L}\p{N}-]+)+`)
+	uncPattern   = evidence.MustPattern(`\\\\([\w.-]+)`)
+	phonePattern = evidence.MustPattern(`(?i)(?:\b(?:phone|tel|telefon|téléphone|teléfono|telefoon|mobile|mobil|handy|cell|durchwahl)\b\.?:?\s*|\B)` +
 		`(\+\d[\d ()/.-]{6,18}\d)|\b(?:phone|tel|telefon|téléphone|teléfono|telefoon|mobile|mobil|handy|cell|durchwahl)\b\.?:?\s*(\d[\d ()/.-]{5,18}\d)`)
-	userPatterns = []*regexp.Regexp{
-		regexp.MustCompile(`(?i)\b(?:user(?:name)?|user[ _]?id|login(?: name)?|account name|benutzer(?:name)?|kennung|utilisateur|identifiant|usuario|gebruiker(?:snaam)?|samaccountname|uid)\s*[:=]\s*["']?([\p{L}\p{N}._\\-]{2,64})`),
-		regexp.MustCompile(`\b[A-Z][A-Z0-9-]{1,14}\\([\p{L}\p{N}._-]{2,64})`),
-		regexp.MustCompile(`(?i)\b[a-z]:\\users\\([\p{L}\p{N}._-]{2,64})`),
-		regexp.MustCompile(`(?:/home|/Users)/([\p{L}\p{N}._-]{2,64})`),
+	userPatterns = []*evidence.Pattern{
+		evidence.MustPattern(`(?i)\b(?:user(?:name)?|user[ _]?id|login(?: name)?|account name|benutzer(?:name)?|kennung|utilisateur|identifiant|usuario|gebruiker(?:snaam)?|samaccountname|uid)\s*[:=]\s*["']?([\p{L}\p{N}._\\-]{2,64})`),
+		evidence.MustPattern(`\b[A-Z][A-Z0-9-]{1,14}\\([\p{L}\p{N}._-]{2,64})`),
+		evidence.MustPattern(`(?i)\b[a-z]:\\users\\([\p{L}\p{N}._-]{2,64})`),
+		evidence.MustPattern(`(?:/home|/Users)/([\p{L}\p{N}._-]{2,64})`),
 	}
 )
 
 // group finds the first group that took part in each match, or the whole match of a pattern without groups.
-func group(pattern *regexp.Regexp) func(string) [][2]int {
-	return func(s string) [][2]int {
+func group(pattern *evidence.Pattern) func(s, lower string) [][2]int {
+	return func(s, lower string) [][2]int {
+		if !pattern.Possible(lower) {
+			return nil
+		}
 		var spans [][2]int
 		for _, m := range pattern.FindAllStringSubmatchIndex(s, -1) {
 			span := [2]int{m[0], m[1]}
@@ -200,7 +213,7 @@ func group(pattern *regexp.Regexp) func(string) [][2]int {
 	}
 }
 
-func findUsers(requester string) func(string) [][2]int {
+func findUsers(requester string) func(s, lower string) [][2]int {
 	names := []string{}
 	if r := strings.TrimSpace(requester); utf8.RuneCountInString(r) >= 3 {
 		names = append(names, r)
@@ -211,10 +224,12 @@ func findUsers(requester string) func(string) [][2]int {
 		}
 	}
 	byName := findWords(names)
-	return func(s string) [][2]int {
-		spans := byName(s)
-		for _, p := range userPatterns {
-			spans = append(spans, group(p)(s)...)
+	return func(s, lower string) [][2]int {
+		spans := byName(s, lower)
+		if strings.ContainsAny(s, `:=\/`) { // as each of the patterns does
+			for _, p := range userPatterns {
+				spans = append(spans, group(p)(s, lower)...)
+			}
 		}
 		slices.SortFunc(spans, func(a, b [2]int) int { return a[0] - b[0] })
 		return spans
@@ -222,9 +237,9 @@ func findUsers(requester string) func(string) [][2]int {
 }
 
 // findWords finds whole words of a list, in any case. A hyphen or underscore continues a word, a dot does not.
-func findWords(words []string) func(string) [][2]int {
+func findWords(words []string) func(s, lower string) [][2]int {
 	if len(words) == 0 {
-		return func(string) [][2]int { return nil }
+		return func(string, string) [][2]int { return nil }
 	}
 	// RE2 takes the first alternative that matches, so longer words must come first.
 	slices.SortFunc(words, func(a, b string) int { return len(b) - len(a) })
@@ -232,10 +247,15 @@ func findWords(words []string) func(string) [][2]int {
 	for i, w := range words {
 		quoted[i] = regexp.QuoteMeta(w)
 	}
-	pattern := regexp.MustCompile(`(?i)(?:` + strings.Join(quoted, "|") + `)`)
-	return func(s string) [][2]int {
+	// Compiled for this ticket alone, it is made only where a text has one of the words.
+	pattern := sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?i)(?:` + strings.Join(quoted, "|") + `)`) })
+	possible := wordsPossible(words)
+	return func(s, lower string) [][2]int {
+		if !possible(lower) {
+			return nil
+		}
 		var spans [][2]int
-		for _, m := range pattern.FindAllStringIndex(s, -1) {
+		for _, m := range pattern().FindAllStringIndex(s, -1) {
 			before, _ := utf8.DecodeLastRuneInString(s[:m[0]])
 			after, _ := utf8.DecodeRuneInString(s[m[1]:])
 			if !inWord(before) && !inWord(after) {
@@ -243,6 +263,21 @@ func findWords(words []string) func(string) [][2]int {
 			}
 		}
 		return spans
+	}
+}
+
+// wordsPossible reports whether a text in lower case can have one of the words. Other letters than ASCII's have more than two
+// cases, and one of ASCII's has a third that stays as it is in lower case.
+func wordsPossible(words []string) func(lower string) bool {
+	lowers := []string{"ſ"}
+	for _, w := range words {
+		if !asciiOnly(w) {
+			return func(string) bool { return true }
+		}
+		lowers = append(lowers, strings.ToLower(w))
+	}
+	return func(lower string) bool {
+		return slices.ContainsFunc(lowers, func(w string) bool { return strings.Contains(lower, w) })
 	}
 }
 
@@ -278,7 +313,10 @@ var (
 	letterTop     = regexp.MustCompile(`(?i)\.[a-z]{2,}$`)
 )
 
-func findDomains(s string) [][2]int {
+func findDomains(s, _ string) [][2]int {
+	if !domainPossible(s) {
+		return nil
+	}
 	var spans [][2]int
 	for _, m := range domainPattern.FindAllStringIndex(s, -1) {
 		name := s[m[0]:m[1]]
@@ -292,7 +330,10 @@ func findDomains(s string) [][2]int {
 var addressPattern = regexp.MustCompile(`(?i)\b(?:[0-9a-f]{2}[:-]){5}[0-9a-f]{2}\b|\b(?:[0-9a-f]{4}\.){2}[0-9a-f]{4}\b|` +
 	`\b(?:\d{1,3}\.){3}\d{1,3}(?:/\d{1,2})?\b|(?:[0-9a-f]{0,4}:){2,7}[0-9a-f]{0,4}(?:%\w+)?(?:/\d{1,3})?`)
 
-func findAddresses(s string) [][2]int {
+func findAddresses(s, _ string) [][2]int {
+	if !addressPossible(s) {
+		return nil
+	}
 	var spans [][2]int
 	for _, m := range addressPattern.FindAllStringIndex(s, -1) {
 		before, _ := utf8.DecodeLastRuneInString(s[:m[0]])

@@ -1,7 +1,7 @@
 package synthesis
 
 import (
-	"regexp"
+	"strings"
 
 	"aiagents/modules/enhancement/evidence"
 )
@@ -26,25 +26,26 @@ const (
 )
 
 var (
-	ordersLook     = regexp.MustCompile(`(?i)^\W*(?:` + lookStems + `)`)
-	ordersChange   = regexp.MustCompile(clauseStart + `(?:` + changeStems + `)`)
-	ordersApproval = regexp.MustCompile(clauseStart + `(?:` + approvalStems + `)`)
-	mentionsChange = regexp.MustCompile(`(?i)\b(?:` + changeStems + `|` + approvalStems + `)`)
+	ordersLook     = evidence.MustPattern(`(?i)^\W*(?:` + lookStems + `)`)
+	ordersChange   = evidence.MustPattern(clauseStart + `(?:` + changeStems + `)`)
+	ordersApproval = evidence.MustPattern(clauseStart + `(?:` + approvalStems + `)`)
+	mentionsChange = evidence.MustPattern(`(?i)\b(?:` + changeStems + `|` + approvalStems + `)`)
 	// German and Dutch put the verb of an order last, so its infinitive counts anywhere.
-	lastChange   = regexp.MustCompile(`(?i)\b(?:neu ?)?(?:starten|stoppen|ändern|setzen|konfigurieren|aktualisieren|installieren|aktivieren|erstellen|verschieben|umbenennen|leeren|erweitern|entsperren|herstarten|wijzigen|installeren|verplaatsen)\b`)
-	lastApproval = regexp.MustCompile(`(?i)\b(?:löschen|entfernen|formatieren|deinstallieren|überschreiben|deaktivieren|abschalten|ausschalten|herunterfahren|zurücksetzen|wiederherstellen|verwijderen|wissen|formatteren|uitschakelen|terugzetten)\b`)
+	lastChange   = evidence.MustPattern(`(?i)\b(?:neu ?)?(?:starten|stoppen|ändern|setzen|konfigurieren|aktualisieren|installieren|aktivieren|erstellen|verschieben|umbenennen|leeren|erweitern|entsperren|herstarten|wijzigen|installeren|verplaatsen)\b`)
+	lastApproval = evidence.MustPattern(`(?i)\b(?:löschen|entfernen|formatieren|deinstallieren|überschreiben|deaktivieren|abschalten|ausschalten|herunterfahren|zurücksetzen|wiederherstellen|verwijderen|wissen|formatteren|uitschakelen|terugzetten)\b`)
 	// Commands and words that destroy, wherever they stand.
-	destroys = regexp.MustCompile(`(?i)\brm\s+-|\bdel\s+/|\bformat\s+[a-z]:|\bdrop\s+(?:table|database)|\bfactory reset|\bdiskpart|\bmkfs|\bdd\s+if=|\b(?:delete|deleting|erase|erasing|wipe|wiping)\b|` +
+	destroys = evidence.MustPattern(`(?i)\brm\s+-|\bdel\s+/|\bformat\s+[a-z]:|\bdrop\s+(?:table|database)|\bfactory reset|\bdiskpart|\bmkfs|\bdd\s+if=|\b(?:delete|deleting|erase|erasing|wipe|wiping)\b|` +
 		`\b(?:turn|switch|schalte\w*)\b.{0,40}\b(?:off|ab|aus)\b`)
 )
 
 // raiseSafety corrects a tag that says less than the words of the step do. It never lowers one.
 func raiseSafety(given evidence.Safety, text string) evidence.Safety {
 	least := evidence.ReadOnly
+	lower := strings.ToLower(text)
 	switch {
-	case needsApproval(text):
+	case needsApproval(text, lower):
 		least = evidence.NeedsApproval
-	case ordersChange.MatchString(text), lastChange.MatchString(text):
+	case ordersChange.Matches(text, lower), lastChange.Matches(text, lower):
 		least = evidence.Reversible
 	}
 	if least.Rank() > given.Rank() {
@@ -53,8 +54,8 @@ func raiseSafety(given evidence.Safety, text string) evidence.Safety {
 	return given
 }
 
-func needsApproval(text string) bool {
-	return ordersApproval.MatchString(text) || lastApproval.MatchString(text) || destroys.MatchString(text)
+func needsApproval(text, lower string) bool {
+	return ordersApproval.Matches(text, lower) || lastApproval.Matches(text, lower) || destroys.Matches(text, lower)
 }
 
 // quotedSafety has no model's tag to start from. A sentence is taken to change something unless it begins by looking.

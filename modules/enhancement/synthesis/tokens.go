@@ -8,16 +8,18 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// word is a run of letters and digits, with the joiners that names, addresses, paths and numbers have inside.
-var word = regexp.MustCompile(`[\p{L}\p{M}\p{N}_]+(?:[-._:/\\@+=~#'’,&%$]{1,3}[\p{L}\p{M}\p{N}_]+)*`)
-
 var dashes = strings.NewReplacer("‐", "-", "‑", "-", "‒", "-", "−", "-", "’", "'")
 
 // normalise makes the spellings equal that look equal: compatibility forms, dashes. Letters of other scripts that look
 // like Latin ones stay different, and so fall in the grounding.
-func normalise(s string) string { return dashes.Replace(norm.NFKC.String(s)) }
+func normalise(s string) string {
+	if asciiOnly(s) {
+		return s
+	}
+	return dashes.Replace(norm.NFKC.String(s))
+}
 
-func words(s string) []string { return word.FindAllString(normalise(s), -1) }
+func words(s string) []string { return scanWords(normalise(s)) }
 
 var (
 	plainNumber = regexp.MustCompile(`^\d+(?:[.,']\d+)*$`)
@@ -30,7 +32,7 @@ var (
 
 // number returns the one spelling of a number, so that "1,024" equals "1024" and "03" equals "3".
 func number(s string) (string, bool) {
-	if !plainNumber.MatchString(s) {
+	if !startsWithDigit(s) || !plainNumber.MatchString(s) {
 		return "", false
 	}
 	if thousands.MatchString(s) {

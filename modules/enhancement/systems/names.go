@@ -92,7 +92,7 @@ func looksLikeHost(name string) bool {
 
 func looksShort(name string) bool {
 	key := nameKey(name)
-	if len(key) > 63 || notHosts.MatchString(key) {
+	if len(key) > 63 || !strings.ContainsAny(name, "0123456789") || notHosts.MatchString(key) {
 		return false
 	}
 	return hyphened.MatchString(key) || compact.MatchString(name)
