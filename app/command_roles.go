@@ -55,7 +55,7 @@ error. SIGTERM and Ctrl-C stop in order: not ready, requests, running jobs, conn
 			if err != nil {
 				return err
 			}
-			debug.FreeOSMemory() // what only the start needed
+			forgetStart()
 			return p.run(cmd.Context())
 		},
 	}
