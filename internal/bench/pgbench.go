@@ -110,7 +110,8 @@ func (s *stage) loggedTransactions(byTicket map[string]acceptance) ([]recording,
 		}
 		t.statements = append(t.statements, st)
 		for _, p := range st.params {
-			if a, ours := byTicket[p]; ours {
+			one, _ := element(p)
+			if a, ours := byTicket[one]; ours {
 				t.acceptance = a
 			}
 		}
@@ -209,9 +210,17 @@ func (r recording) script(tenant string, tenants int) script {
 				return "''"
 			}
 			name := fmt.Sprintf("p%d_%d", i, n)
-			expression, constant := express(st.params[n-1], name, ticket, tenant, job)
-			if constant {
+			value, array := element(st.params[n-1])
+			expression, constant := express(value, name, ticket, tenant, job)
+			switch {
+			case constant && expression == ":"+name:
 				s.values = append(s.values, name+"="+st.params[n-1])
+				return expression
+			case constant:
+				s.values = append(s.values, name+"="+value)
+			}
+			if array {
+				return "ARRAY[" + expression + "]"
 			}
 			return expression
 		})
@@ -225,6 +234,20 @@ var (
 	uuidForm = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 	hashForm = regexp.MustCompile(`^\\x[0-9a-f]{64}$`)
 )
+
+var (
+	onlyElement = regexp.MustCompile(`(?s)^\{(?:([^{}",\\\s]+)|"((?:[^"\\]|\\.)*)")\}$`)
+	escapedByte = regexp.MustCompile(`(?s)\\(.)`)
+)
+
+// element is the one element of an array, as a delivery that comes alone is sent; other values are returned as they are.
+func element(value string) (one string, array bool) {
+	found := onlyElement.FindStringSubmatch(value)
+	if found == nil {
+		return value, false
+	}
+	return found[1] + escapedByte.ReplaceAllString(found[2], "$1"), true
+}
 
 // express writes one parameter; constant says that it needs its recorded value.
 func express(value, name, ticket, tenant, job string) (expression string, constant bool) {
