@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -125,6 +126,11 @@ func parseOptions(args []string, out io.Writer) (options, error) {
 	}
 	if len(o.binaries) > 2 || (len(o.binaries) > 0 && o.compare != "") {
 		return o, fmt.Errorf("give -binary at most twice, and not together with -compare")
+	}
+	if o.docFile != "" { // before minutes of measuring, not after
+		if _, err := os.Stat(o.docFile); err != nil {
+			return o, fmt.Errorf("-doc names a file that exists, with marked places: %w", err)
+		}
 	}
 	if o.profileDir != "" {
 		// Every process of the product gets the name, and has another folder.
