@@ -4,6 +4,7 @@ import (
 	"crypto/x509"
 	"flag"
 	"fmt"
+	"log/slog"
 	"os"
 	"regexp"
 	"slices"
@@ -17,6 +18,7 @@ import (
 	dto "github.com/prometheus/client_model/go"
 	"github.com/stretchr/testify/require"
 
+	"aiagents/db/dbtest"
 	"aiagents/internal/simulator/openai"
 	"aiagents/internal/simulator/servicedesk"
 	"aiagents/modules/tenant"
@@ -231,12 +233,11 @@ func TestEveryRoleReportsQueueAndWorkers(t *testing.T) {
 
 func TestOneWorkerLeads(t *testing.T) {
 	t.Parallel()
-	one := newHarness(t, withRole("work"))
-	two := newHarness(t, withRole("work"), withDatabase(one))
-	first, second := one.p.beats, two.p.beats
-	if second.clientID < first.clientID {
-		first, second = second, first
+	d := dbtest.New(t)
+	of := func(name string) *heartbeats {
+		return newHeartbeats(d.DB, name, 3*time.Second, time.Hour, &runningJobs{}, slog.New(slog.DiscardHandler))
 	}
+	first, second := of("a"), of("b")
 	require.NoError(t, first.beat(t.Context()))
 	require.NoError(t, second.beat(t.Context()))
 	require.True(t, first.leads())
