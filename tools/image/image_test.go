@@ -254,7 +254,7 @@ func TestTheBaseHoldsNothingElse(t *testing.T) {
 		}
 	}
 	require.ElementsMatch(t, []string{
-		"etc/", "etc/group", "etc/passwd", "etc/ssl/", "etc/ssl/certs/", "etc/ssl/certs/ca-certificates.crt", "tmp/", "var/", "var/lib/", "var/lib/aiagents/",
+		"etc", "etc/group", "etc/passwd", "etc/ssl", "etc/ssl/certs", "etc/ssl/certs/ca-certificates.crt", "tmp", "var", "var/lib", "var/lib/aiagents",
 	}, names)
 	require.Greater(t, bytes.Count(authorities(), []byte("BEGIN CERTIFICATE")), 100)
 }
