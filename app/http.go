@@ -119,28 +119,27 @@ func recoverPanic(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// defaultCodes are the codes of kinds that carry none of their own.
-func statusOf(kind fault.Kind) (status int, code string) {
+// codeOf is the code of a fault that carries none of its own.
+func codeOf(kind fault.Kind) string {
 	//exhaustive:enforce
 	switch kind {
 	case fault.Invalid:
-		return http.StatusBadRequest, "INVALID_REQUEST"
+		return "INVALID_REQUEST"
 	case fault.Unauthenticated:
-		return http.StatusUnauthorized, "UNAUTHENTICATED"
+		return "UNAUTHENTICATED"
 	case fault.Forbidden:
-		return http.StatusForbidden, "FORBIDDEN"
+		return "FORBIDDEN"
 	case fault.NotFound:
-		return http.StatusNotFound, "NOT_FOUND"
+		return "NOT_FOUND"
 	case fault.Conflict:
-		return http.StatusConflict, "CONFLICT"
+		return "CONFLICT"
 	case fault.Limited:
-		return http.StatusTooManyRequests, "RATE_LIMITED"
+		return "RATE_LIMITED"
 	case fault.Unavailable:
-		return http.StatusServiceUnavailable, "UNAVAILABLE"
+		return "UNAVAILABLE"
 	case fault.Internal:
-		return http.StatusInternalServerError, "INTERNAL_ERROR"
 	}
-	return http.StatusInternalServerError, "INTERNAL_ERROR"
+	return "INTERNAL_ERROR"
 }
 
 // statusOfCode are the codes whose status differs from their kind's.
@@ -173,7 +172,7 @@ func errorHandler(logger *slog.Logger) echo.HTTPErrorHandler {
 func refuse(logger *slog.Logger, c echo.Context, err error) adminapi.RefusalError {
 	f := asFault(err)
 	r := adminapi.RefusalError{Message: f.Message, Details: f.Details, RetryAfter: f.RetryAfter}
-	r.Status, r.Code = statusOf(f.Kind)
+	r.Status, r.Code = f.Kind.HTTPStatus(), codeOf(f.Kind)
 	if f.Code != "" {
 		r.Code = f.Code
 	}

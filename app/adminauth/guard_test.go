@@ -48,7 +48,7 @@ func newSite(t *testing.T, change func(*adminauth.Config)) *site {
 		}
 		return c.String(http.StatusOK, id.By+" "+id.Actor())
 	}
-	s.echo.HTTPErrorHandler = func(err error, c echo.Context) { _ = c.String(statusOf(err), fault.KindOf(err).String()) }
+	s.echo.HTTPErrorHandler = func(err error, c echo.Context) { _ = c.String(fault.KindOf(err).HTTPStatus(), fault.KindOf(err).String()) }
 	s.echo.Any("/in", who, s.guard.Protect(nil))
 	s.echo.POST("/login", func(c echo.Context) error {
 		if err := s.guard.Login(c, c.FormValue("token")); err != nil {
@@ -63,18 +63,6 @@ func newSite(t *testing.T, change func(*adminauth.Config)) *site {
 		return c.NoContent(http.StatusNoContent)
 	})
 	return s
-}
-
-func statusOf(err error) int {
-	switch fault.KindOf(err) {
-	case fault.Unauthenticated:
-		return http.StatusUnauthorized
-	case fault.Forbidden:
-		return http.StatusForbidden
-	case fault.Limited:
-		return http.StatusTooManyRequests
-	}
-	return http.StatusInternalServerError
 }
 
 func (s *site) clock() time.Time {

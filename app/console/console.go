@@ -264,25 +264,7 @@ func explain(err error) (*fault.Error, int) {
 	default:
 		f = fault.Wrap(fault.Internal, err, "internal error")
 	}
-	//exhaustive:enforce
-	switch f.Kind {
-	case fault.Invalid:
-		return f, http.StatusBadRequest
-	case fault.Unauthenticated:
-		return f, http.StatusUnauthorized
-	case fault.Forbidden:
-		return f, http.StatusForbidden
-	case fault.NotFound:
-		return f, http.StatusNotFound
-	case fault.Conflict:
-		return f, http.StatusConflict
-	case fault.Limited:
-		return f, http.StatusTooManyRequests
-	case fault.Unavailable:
-		return f, http.StatusServiceUnavailable
-	case fault.Internal:
-	}
-	return f, http.StatusInternalServerError
+	return f, f.Kind.HTTPStatus()
 }
 
 // sentence begins with a capital and ends with a full stop.

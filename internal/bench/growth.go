@@ -55,15 +55,11 @@ const growthTickets = 1200
 
 // growRows measures with ever more finished work in the tables.
 func (s *stage) growRows(ctx context.Context, b *build) ([]size, error) {
-	full, err := s.withHistory(ctx, b)
+	database, drop, err := s.copyOf(ctx, b, s.withHistory)
 	if err != nil {
 		return nil, err
 	}
-	database, err := s.fresh(ctx, full)
-	if err != nil {
-		return nil, err
-	}
-	defer s.drop(context.WithoutCancel(ctx), database)
+	defer drop()
 	var sizes []size
 	stored := 0
 	for _, want := range s.opts.rows {
@@ -196,15 +192,11 @@ func (s *stage) timeIntake(ctx context.Context, b *build, database string, one *
 func (s *stage) growTenants(ctx context.Context, b *build) ([]size, error) {
 	usual := s.world.tenants
 	defer func() { s.world.tenants = usual }()
-	bare, err := s.withTenants(ctx, b)
+	database, drop, err := s.copyOf(ctx, b, s.withTenants)
 	if err != nil {
 		return nil, err
 	}
-	database, err := s.fresh(ctx, bare)
-	if err != nil {
-		return nil, err
-	}
-	defer s.drop(context.WithoutCancel(ctx), database)
+	defer drop()
 	known := usual
 	var sizes []size
 	for _, n := range s.opts.tenantCounts {
@@ -263,15 +255,11 @@ func (s *stage) createTenants(ctx context.Context, b *build, database string, fr
 // growBacklog measures beside a queue of waiting jobs, which are real webhooks that nobody has worked on yet.
 func (s *stage) growBacklog(ctx context.Context, b *build) (size, error) {
 	one := size{name: strconv.Itoa(s.opts.backlog)}
-	full, err := s.withHistory(ctx, b)
+	database, drop, err := s.copyOf(ctx, b, s.withHistory)
 	if err != nil {
 		return one, err
 	}
-	database, err := s.fresh(ctx, full)
-	if err != nil {
-		return one, err
-	}
-	defer s.drop(context.WithoutCancel(ctx), database)
+	defer drop()
 	if err := s.sims.reset(ctx); err != nil {
 		return one, err
 	}

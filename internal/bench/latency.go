@@ -13,15 +13,11 @@ import (
 const latencyRate = 20
 
 func playLatency(ctx context.Context, s *stage, b *build) (*result, error) {
-	full, err := s.withHistory(ctx, b)
+	database, drop, err := s.copyOf(ctx, b, s.withHistory)
 	if err != nil {
 		return nil, err
 	}
-	database, err := s.fresh(ctx, full)
-	if err != nil {
-		return nil, err
-	}
-	defer s.drop(context.WithoutCancel(ctx), database)
+	defer drop()
 	outer := latencies{Model: 2 * time.Second, Desk: 50 * time.Millisecond}
 	t, err := s.timeNotes(ctx, b, database, outer, s.opts.phase(15*time.Second))
 	if err != nil {
@@ -106,15 +102,11 @@ func busyTime(spans []span, from, to int64) time.Duration {
 
 // playSteady is a provider's ten-fold peak for as long as asked, with the settings as shipped.
 func playSteady(ctx context.Context, s *stage, b *build) (*result, error) {
-	bare, err := s.withTenants(ctx, b)
+	database, drop, err := s.copyOf(ctx, b, s.withTenants)
 	if err != nil {
 		return nil, err
 	}
-	database, err := s.fresh(ctx, bare)
-	if err != nil {
-		return nil, err
-	}
-	defer s.drop(context.WithoutCancel(ctx), database)
+	defer drop()
 	before, err := s.quiet(ctx, latencies{})
 	if err != nil {
 		return nil, err

@@ -248,6 +248,18 @@ func (s *stage) fresh(ctx context.Context, template string) (string, error) {
 	return name, err
 }
 
+// copyOf is a fresh copy of a prepared database, until drop is called.
+func (s *stage) copyOf(ctx context.Context, b *build, prepare func(context.Context, *build) (string, error)) (name string, drop func(), err error) {
+	template, err := prepare(ctx, b)
+	if err != nil {
+		return "", nil, err
+	}
+	if name, err = s.fresh(ctx, template); err != nil {
+		return "", nil, err
+	}
+	return name, func() { s.drop(context.WithoutCancel(ctx), name) }, nil
+}
+
 // createDatabase makes an empty one, or a copy of template. Names are this program's own.
 func (s *stage) createDatabase(ctx context.Context, name, template string) error {
 	sql := "CREATE DATABASE " + name + " OWNER aiagents_owner"

@@ -20,15 +20,11 @@ const (
 )
 
 func playStart(ctx context.Context, s *stage, b *build) (*result, error) {
-	bare, err := s.withTenants(ctx, b)
+	database, drop, err := s.copyOf(ctx, b, s.withTenants)
 	if err != nil {
 		return nil, err
 	}
-	database, err := s.fresh(ctx, bare)
-	if err != nil {
-		return nil, err
-	}
-	defer s.drop(context.WithoutCancel(ctx), database)
+	defer drop()
 	r := &result{Notes: []string{
 		fmt.Sprintf("from exec to the first 200 of /health/ready, asked every 2 ms, against an existing database; median and slowest of %d starts", starts),
 		fmt.Sprintf("idle memory %s after the last start, no request served", s.opts.phase(idleTime)),

@@ -60,15 +60,11 @@ func playDrain(ctx context.Context, s *stage, b *build, run drainRun, goal float
 
 // drainBacklog queues tickets through serve, then measures how worker processes work them off.
 func (s *stage) drainBacklog(ctx context.Context, b *build, run drainRun) (*drained, error) {
-	full, err := s.withHistory(ctx, b)
+	database, drop, err := s.copyOf(ctx, b, s.withHistory)
 	if err != nil {
 		return nil, err
 	}
-	database, err := s.fresh(ctx, full)
-	if err != nil {
-		return nil, err
-	}
-	defer s.drop(context.WithoutCancel(ctx), database)
+	defer drop()
 	before, err := s.quiet(ctx, run.latencies)
 	if err != nil {
 		return nil, err

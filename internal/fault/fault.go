@@ -3,6 +3,7 @@ package fault
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
 )
 
@@ -49,6 +50,29 @@ func (k Kind) String() string {
 		return "internal"
 	}
 	return "internal"
+}
+
+// HTTPStatus is the status with which a fault of this kind is answered.
+func (k Kind) HTTPStatus() int {
+	//exhaustive:enforce
+	switch k {
+	case Invalid:
+		return http.StatusBadRequest
+	case Unauthenticated:
+		return http.StatusUnauthorized
+	case Forbidden:
+		return http.StatusForbidden
+	case NotFound:
+		return http.StatusNotFound
+	case Conflict:
+		return http.StatusConflict
+	case Limited:
+		return http.StatusTooManyRequests
+	case Unavailable:
+		return http.StatusServiceUnavailable
+	case Internal:
+	}
+	return http.StatusInternalServerError
 }
 
 // Error is a classified error. Message is public; the cause is for the log only.
