@@ -48,7 +48,9 @@ func newSite(t *testing.T, change func(*adminauth.Config)) *site {
 		}
 		return c.String(http.StatusOK, id.By+" "+id.Actor())
 	}
-	s.echo.HTTPErrorHandler = func(err error, c echo.Context) { _ = c.String(fault.KindOf(err).HTTPStatus(), fault.KindOf(err).String()) }
+	s.echo.HTTPErrorHandler = func(err error, c echo.Context) {
+		_ = c.String(fault.KindOf(err).HTTPStatus(), fault.KindOf(err).String())
+	}
 	s.echo.Any("/in", who, s.guard.Protect(nil))
 	s.echo.POST("/login", func(c echo.Context) error {
 		if err := s.guard.Login(c, c.FormValue("token")); err != nil {
